@@ -1,0 +1,194 @@
+"""The config document that the chart renders, as frozen dataclasses.
+
+The chart has already merged the user's values, evaluated the toggles and filled in defaults. What is left to check here are values
+that a schema cannot judge. A bad one refuses to start, naming its path in the user's values and the remedy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class InvalidValue(Exception):
+    """A value that the syncer cannot work with: `path` in the user's values, what is wrong, what to do."""
+
+    def __init__(self, path: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{path}: {problem}; {remedy}")
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """Identity of the virtual cluster and of its place on the host."""
+
+    name: str
+    """Helm release name; part of every host name."""
+    namespace: str
+    """The host namespace that holds everything."""
+    domain: str
+    """DNS domain of the virtual cluster's Services (networking.advanced.clusterDomain)."""
+    service: str
+    """Host Service in front of the virtual API server."""
+    owner: Mapping[str, str]
+    """apiVersion, kind and name of the object that owns all host objects made at run time."""
+    workload_service_account: str
+    """ServiceAccount of the tenant's pods on the host."""
+    service_cidr: str = ""
+    """Range of the host's Service IPs (networking.serviceCIDR); empty = ask the host."""
+    extra_sans: tuple[str, ...] = ()
+    """More names and IPs for the API server's certificate (controlPlane.proxy.extraSANs)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toleration:
+    """One entry of enforceTolerations; empty strings mean "any", as in Kubernetes."""
+
+    key: str
+    value: str
+    effect: str
+
+    def as_object(self) -> dict[str, str]:
+        """The `tolerations[]` item of a pod."""
+        operator = "Equal" if self.value else "Exists"
+        item = {"operator": operator, "key": self.key, "value": self.value, "effect": self.effect}
+        return {name: text for name, text in item.items() if text}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewriteHosts:
+    """The init container that gives pods with a `subdomain` their FQDN in /etc/hosts."""
+
+    enabled: bool = True
+    image: str = ""
+    resources: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pods:
+    """sync.toHost.pods: what is forced on, or added to, the tenant's pods."""
+
+    translate_image: Mapping[str, str] = field(default_factory=dict)
+    """Exact image -> the image that the host runs instead."""
+    enforce_tolerations: tuple[Toleration, ...] = ()
+    """Added to every host pod."""
+    runtime_class_name: str = ""
+    """Forced on every host pod; empty = the tenant's own."""
+    priority_class_name: str = ""
+    """A host PriorityClass for pods that have none there; empty = the host's default."""
+    rewrite_hosts: RewriteHosts = RewriteHosts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nodes:
+    """sync.fromHost.nodes."""
+
+    from_host: bool = False
+    """Mirror real node objects; needs the ClusterRole that the chart then renders."""
+    all: bool = False
+    """Mirror every (selected) node, also those without a pod of this cluster."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Mirror only nodes with these labels; pods are then pinned to them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """Label and annotation keys that must not reach the host as they are: exact keys, or prefixes that end in `*`."""
+
+    deny_labels: tuple[str, ...] = ()
+    deny_annotations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that the syncer is told."""
+
+    cluster: Cluster
+    pods: Pods = Pods()
+    nodes: Nodes = Nodes()
+    metadata: Metadata = Metadata()
+    rules: tuple[Mapping[str, Any], ...] = ()
+    """The enabled rows of the rule table, read by syncer.rules.table."""
+    kubeconfigs: tuple[Mapping[str, Any], ...] = ()
+    """Exported kubeconfig Secrets, read by syncer.controlplane."""
+    manifests: str = ""
+    """YAML documents to apply in the virtual cluster."""
+    log_level: str = "info"
+
+
+def load(path: Path) -> tuple[Settings, dict[str, Any]]:
+    """Reads the config document; returns it parsed and raw. Raises InvalidValue."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    document = yaml.load(path.read_text(), Loader=loader)
+    if not isinstance(document, dict) or "cluster" not in document:
+        raise InvalidValue(str(path), "is not a config document", "render it with the chart")
+    return parse(document), document
+
+
+def parse(document: Mapping[str, Any]) -> Settings:
+    """Builds the settings from a parsed config document."""
+    cluster = document["cluster"]
+    pods = document.get("pods") or {}
+    nodes = document.get("nodes") or {}
+    metadata = document.get("metadata") or {}
+    rewrite = pods.get("rewriteHosts") or {}
+    selector = nodes.get("selector") or {}
+    return Settings(
+        cluster=Cluster(
+            name=cluster["name"],
+            namespace=cluster["namespace"],
+            domain=cluster.get("domain") or "cluster.local",
+            service=cluster["service"],
+            owner=cluster["owner"],
+            workload_service_account=cluster["workloadServiceAccount"],
+            service_cidr=cluster.get("serviceCIDR") or "",
+            extra_sans=tuple(cluster.get("extraSANs") or ()),
+        ),
+        pods=Pods(
+            translate_image=pods.get("translateImage") or {},
+            enforce_tolerations=tuple(
+                parse_toleration(text, f"sync.toHost.pods.enforceTolerations[{index}]")
+                for index, text in enumerate(pods.get("enforceTolerations") or ())
+            ),
+            runtime_class_name=pods.get("runtimeClassName") or "",
+            priority_class_name=pods.get("priorityClassName") or "",
+            rewrite_hosts=RewriteHosts(
+                enabled=bool(rewrite.get("enabled")) and bool(rewrite.get("image")),
+                image=rewrite.get("image") or "",
+                resources=rewrite.get("resources") or {},
+            ),
+        ),
+        nodes=Nodes(
+            from_host=bool(nodes.get("fromHost")),
+            all=bool(selector.get("all")),
+            labels=selector.get("labels") or {},
+        ),
+        metadata=Metadata(
+            deny_labels=tuple(metadata.get("denyLabels") or ()),
+            deny_annotations=tuple(metadata.get("denyAnnotations") or ()),
+        ),
+        rules=tuple(document.get("rules") or ()),
+        kubeconfigs=tuple(document.get("kubeconfigs") or ()),
+        manifests=document.get("manifests") or "",
+        log_level=(document.get("logging") or {}).get("level") or "info",
+    )
+
+
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_TAINT = re.compile(r"^(?P<key>[A-Za-z0-9./_-]*)(=(?P<value>[A-Za-z0-9._-]*))?(:(?P<effect>[A-Za-z]+))?$")
+
+
+def parse_toleration(text: str, path: str) -> Toleration:
+    """Reads `key=value:Effect`, `key:Effect`, `key=value`, `key`, `:Effect` as kubectl's taint syntax has it."""
+    match = _TAINT.match(text)
+    effect = (match and match["effect"]) or ""
+    if match is None or not text or (effect and effect not in _EFFECTS):
+        raise InvalidValue(
+            path, f"{text!r} is not a toleration", f"write key=value:Effect with an effect of {', '.join(_EFFECTS)}"
+        )
+    return Toleration(key=match["key"], value=match["value"] or "", effect=effect)
