@@ -20,6 +20,7 @@ NAMESPACE = PREFIX + "namespace"
 NAME = PREFIX + "name"
 UID = PREFIX + "uid"
 KIND = PREFIX + "kind"
+COPIED = PREFIX + "copied"
 HASHED_LABEL = PREFIX + "label-"
 NAMESPACE_LABEL = PREFIX + "ns-label-"
 

@@ -2,7 +2,8 @@
 
 Tenants' labels keep their keys, so that people on the host recognise pods. A key that would mean something to the host's own
 controllers (the deny list) or that is ours is renamed to a hash: in labels and in selectors alike, so that selecting still works.
-Denied annotations have no selectors and are dropped.
+Denied annotations have no selectors and are dropped. Which keys were copied is noted on the host object itself, so that a key the
+tenant removes can be told, also after a restart, from one that somebody on the host added.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from syncer.names import HASHED_LABEL, MANAGED_BY, NAMESPACE, PREFIX, Key, Object, hashed, marks
+from syncer.names import COPIED, HASHED_LABEL, MANAGED_BY, NAMESPACE, PREFIX, Key, Object, hashed, marks
 from syncer.values import Metadata
 
 
@@ -75,8 +76,27 @@ class MetadataRules:
     def for_host(self, key: Key, virtual: Object) -> tuple[dict[str, str], dict[str, str]]:
         """All labels and annotations of the host object that stands for `virtual`."""
         metadata = virtual["metadata"]
+        labels, annotations = self.labels(metadata.get("labels")), self.annotations(metadata.get("annotations"))
         own_labels, own_annotations = marks(key, uid=metadata["uid"], cluster=self.cluster)
-        return (
-            {**self.labels(metadata.get("labels")), **own_labels},
-            {**self.annotations(metadata.get("annotations")), **own_annotations},
-        )
+        if labels or annotations:
+            own_annotations[COPIED] = f"{' '.join(sorted(labels))}|{' '.join(sorted(annotations))}"
+        return {**labels, **own_labels}, {**annotations, **own_annotations}
+
+
+def metadata_patch(wanted: Object, host: Object) -> Object:
+    """A merge patch for the labels and annotations of `host`; empty when they are as `wanted` (both are `metadata`).
+
+    Keys that somebody on the host added are left alone; keys that were copied once and are not wanted any more go.
+    """
+    annotations = host.get("annotations") or {}
+    copied_labels, _, copied_annotations = annotations.get(COPIED, "").partition("|")
+    patch: Object = {}
+    for field_name, copied in (("labels", copied_labels), ("annotations", copied_annotations)):
+        there, here = wanted.get(field_name) or {}, host.get(field_name) or {}
+        changes: Object = {key: value for key, value in there.items() if here.get(key) != value}
+        changes |= {key: None for key in copied.split() if key in here and key not in there}
+        if changes:
+            patch[field_name] = changes
+    if COPIED in annotations and COPIED not in (wanted.get("annotations") or {}):
+        patch.setdefault("annotations", {})[COPIED] = None
+    return patch

@@ -1,0 +1,54 @@
+"""Translation of every kind whose row says it all: copy what the tenant owns, translate names, narrow selectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from syncer.names import Key, Object
+from syncer.rules.context import Context
+from syncer.rules.table import Rule
+
+
+def to_host(rule: Rule, key: Key, virtual: Object, context: Context) -> Object:
+    """The host object that stands for `virtual`."""
+    return {**skeleton(rule, key, virtual, context), **owned_fields(rule, key, virtual, context)}
+
+
+def skeleton(rule: Rule, key: Key, virtual: Object, context: Context) -> Object:
+    """apiVersion, kind and metadata of the host object."""
+    labels, annotations = context.metadata.for_host(key, virtual)
+    metadata: Object = {
+        "name": context.host_name(key.name, key.namespace),
+        "namespace": context.host_namespace,
+        "labels": labels,
+        "annotations": annotations,
+    }
+    if context.owner is not None:
+        metadata["ownerReferences"] = [context.owner]
+    return {"apiVersion": rule.api_version, "kind": rule.kind, "metadata": metadata}
+
+
+def owned_fields(rule: Rule, key: Key, virtual: Object, context: Context) -> Object:
+    """The top-level fields that the tenant owns, as they are on the host."""
+    fields: Object = {name: virtual[name] for name in rule.tenant_owns if name in virtual}
+    for reference in rule.references:
+        fields = reference.path.mapped(fields, lambda name: context.host_name(name, key.namespace))
+    for selector in rule.selectors:
+        if selector.form == "labels":
+            narrow = lambda labels: context.metadata.narrowed({"matchLabels": labels}, key.namespace)["matchLabels"]  # noqa: E731
+        else:
+            narrow = lambda labels: context.metadata.narrowed(labels, key.namespace)  # noqa: E731
+        fields = selector.path.mapped(fields, narrow)
+    for substitution in rule.substitutions:
+        fields = substitution.path.mapped(
+            fields, lambda value, s=substitution: s.host if value == s.virtual else value  # type: ignore[misc]
+        )
+    return fields
+
+
+def carried(rule: Rule, key: Key, virtual: Object) -> Iterator[Key]:
+    """The objects that must cross the border because this one refers to them."""
+    for reference in rule.references:
+        if reference.carries:
+            for name in reference.path.values(virtual):
+                yield Key(reference.resource, key.namespace, name)

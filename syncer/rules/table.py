@@ -1,0 +1,127 @@
+"""The rule table: one row per kind that crosses the border, parsed from the rows that the chart ships.
+
+The chart's RBAC template reads the same rows, so that a kind, its direction, its references and its rights stay one piece of data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from syncer.rules.paths import Path
+from syncer.values import InvalidValue
+
+Direction = Literal["toHost", "fromHost", "both"]
+Selection = Literal["all", "used"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A field that holds the name of another object of the same namespace."""
+
+    path: Path
+    resource: str
+    """Rule key of the kind that is named."""
+    carries: bool = False
+    """Whether the named object must cross the border too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """A field that selects pods by label: a labelSelector object, or a plain map of labels."""
+
+    path: Path
+    form: Literal["labelSelector", "labels"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Substitution:
+    """A field value that reads differently on the host."""
+
+    path: Path
+    virtual: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One kind that crosses the border."""
+
+    resource: str
+    group: str
+    version: str
+    kind: str
+    namespaced: bool
+    direction: Direction
+    selection: Selection = "all"
+    handler: str = ""
+    """The module that plans this kind where a row cannot say it; empty = the row says it all."""
+    tenant_owns: tuple[str, ...] = ()
+    """Top-level fields that go to the host and are followed there."""
+    host_owns: tuple[str, ...] = ()
+    """Top-level fields that come back into the virtual object."""
+    references: tuple[Reference, ...] = ()
+    selectors: tuple[Selector, ...] = ()
+    substitutions: tuple[Substitution, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """`configmaps` in the core group, `ingresses.networking.k8s.io` elsewhere."""
+        return f"{self.resource}.{self.group}" if self.group else self.resource
+
+    @property
+    def api_version(self) -> str:
+        """As in an object's `apiVersion`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+Table = Mapping[str, Rule]
+"""Rules by key."""
+
+
+def parse_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Parses the rows of the config document. Raises InvalidValue for a row that makes no sense."""
+    table: dict[str, Rule] = {}
+    for index, row in enumerate(rows):
+        rule = _parse_row(row, f"rules[{index}] ({row.get('resource', '?')})")
+        if rule.key in table:
+            raise InvalidValue(f"rules[{index}]", f"{rule.key} stands in the table twice", "remove one of the rows")
+        table[rule.key] = rule
+    return table
+
+
+def _parse_row(row: Mapping[str, Any], where: str) -> Rule:
+    missing = [name for name in ("resource", "version", "kind", "scope", "direction") if not row.get(name)]
+    if missing:
+        raise InvalidValue(where, f"lacks {', '.join(missing)}", "add the missing keys to the row")
+    if row["direction"] not in ("toHost", "fromHost", "both"):
+        raise InvalidValue(where, f"direction {row['direction']!r} is unknown", "use toHost, fromHost or both")
+    return Rule(
+        resource=row["resource"],
+        group=row.get("group") or "",
+        version=row["version"],
+        kind=row["kind"],
+        namespaced=row["scope"] == "Namespaced",
+        direction=row["direction"],
+        selection=row.get("selection") or "all",
+        handler=row.get("handler") or "",
+        tenant_owns=tuple(row.get("tenantOwns") or ()),
+        host_owns=tuple(row.get("hostOwns") or ()),
+        references=tuple(
+            Reference(
+                path=Path.parse(item["path"], where=where),
+                resource=item["resource"],
+                carries=bool(item.get("carries")),
+            )
+            for item in row.get("references") or ()
+        ),
+        selectors=tuple(
+            Selector(path=Path.parse(item["path"], where=where), form=item["form"])
+            for item in row.get("selectors") or ()
+        ),
+        substitutions=tuple(
+            Substitution(path=Path.parse(item["path"], where=where), virtual=item["virtual"], host=item["host"])
+            for item in row.get("substitutions") or ()
+        ),
+    )
