@@ -78,11 +78,11 @@ def namespace_label(key: str) -> str:
     return NAMESPACE_LABEL + hashed(key)
 
 
-def marks(key: Key, *, uid: str, cluster: str) -> tuple[dict[str, str], dict[str, str]]:
+def marks(key: Key, *, uid: str | None, cluster: str) -> tuple[dict[str, str], dict[str, str]]:
     """Labels and annotations that say which virtual object a host object stands for."""
     labels = {MANAGED_BY: cluster, NAMESPACE: key.namespace}
-    annotations = {KIND: key.rule, NAME: key.name, NAMESPACE: key.namespace, UID: uid}
-    return labels, annotations
+    annotations = {KIND: key.rule, NAME: key.name, NAMESPACE: key.namespace}
+    return labels, annotations | ({UID: uid} if uid else {})
 
 
 def identify(host: Object, rule: str, cluster: str) -> Key | None:

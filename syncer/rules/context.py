@@ -43,6 +43,10 @@ class Surroundings(Protocol):
         """Whether the virtual cluster has this Node."""
         ...
 
+    def has_own_endpoints(self, namespace: str, service: str) -> bool:
+        """Whether this virtual Service exists and has no selector, so that somebody writes its endpoints by hand."""
+        ...
+
     def exists(self, key: Key) -> bool:
         """Whether this object exists in the virtual cluster."""
         ...

@@ -77,7 +77,7 @@ class MetadataRules:
         """All labels and annotations of the host object that stands for `virtual`."""
         metadata = virtual["metadata"]
         labels, annotations = self.labels(metadata.get("labels")), self.annotations(metadata.get("annotations"))
-        own_labels, own_annotations = marks(key, uid=metadata["uid"], cluster=self.cluster)
+        own_labels, own_annotations = marks(key, uid=metadata.get("uid"), cluster=self.cluster)
         if labels or annotations:
             own_annotations[COPIED] = f"{' '.join(sorted(labels))}|{' '.join(sorted(annotations))}"
         return {**labels, **own_labels}, {**annotations, **own_annotations}

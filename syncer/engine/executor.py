@@ -1,0 +1,143 @@
+"""Carries out actions: the one place where a plan becomes requests.
+
+An answer goes straight into the index, so that the watch's echo of our own write is recognised and dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from syncer.engine.tokens import TokenIssuer
+from syncer.engine.warnings import Warnings
+from syncer.engine.world import World
+from syncer.kube.client import Client
+from syncer.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
+from syncer.kube.resource import Resource
+from syncer.names import UID, Key, Object, identify
+from syncer.plan.actions import Action, Attempt, Bind, Create, Delete, First, IssueTokens, Later, Patch, Side, Together, Warn
+
+
+class NameTaken(Exception):
+    """A host object that is not ours has the name that ours needs."""
+
+
+class Executor:
+    """Does what plans ask for. `bring_up` processes other keys first; `later` schedules a key."""
+
+    def __init__(
+        self,
+        *,
+        clients: Mapping[Side, Client],
+        resources: Mapping[str, Resource],
+        world: World,
+        cluster: str,
+        tokens: TokenIssuer,
+        warnings: Warnings,
+        bring_up: Callable[[Key], Awaitable[None]],
+        later: Callable[[Key, float], None],
+    ) -> None:
+        self._clients = clients
+        self._resources = resources
+        self._world = world
+        self._cluster = cluster
+        self._tokens = tokens
+        self._warnings = warnings
+        self._bring_up = bring_up
+        self._later = later
+
+    async def run(self, key: Key, action: Action) -> None:
+        """Carries out one action of the plan for `key`. Raises the errors of syncer.kube.errors, and NameTaken."""
+        match action:
+            case Create():
+                await self._create(key, action)
+            case Patch():
+                await self._patch(action)
+            case Delete():
+                await self._delete(action)
+            case Bind():
+                await self._bind(action)
+            case IssueTokens():
+                written = await self._tokens.issue(action.key, self._world.virtual["pods"])
+                if written is not None:
+                    self._world.host["secrets"].written(written)
+            case First():
+                await asyncio.gather(*(self._bring_up(other) for other in action.keys))
+            case Together():
+                await asyncio.gather(*(self.run(key, part) for part in action.actions))
+            case Attempt():
+                try:
+                    await self.run(key, action.action)
+                except Invalid:
+                    for part in action.otherwise:
+                        await self.run(key, part)
+            case Warn():
+                await self._warnings.tell(action, self._world.virtual[action.key.rule].get(action.key))
+            case Later():
+                self._later(key, action.seconds)
+
+    def _written(self, side: Side, resource: str, obj: Object) -> None:
+        indexes = self._world.host if side is Side.HOST else self._world.virtual
+        index = indexes.get(resource)
+        if index is not None:
+            index.written(obj)
+
+    async def _create(self, key: Key, action: Create) -> None:
+        client, resource = self._clients[action.side], self._resources[action.resource]
+        metadata = action.body["metadata"]
+        namespace = metadata.get("namespace")
+        try:
+            answer = await client.create(resource, action.body, namespace=namespace)
+        except AlreadyExists:
+            # Our own POST whose answer was lost, or a stranger.
+            answer = await client.get(resource, namespace, metadata["name"])
+            if action.side is Side.HOST:
+                self._claim(key, action, answer)
+        self._written(action.side, action.resource, answer)
+
+    def _claim(self, key: Key, action: Create, found: Object) -> None:
+        proven = identify(found, action.resource, self._cluster)
+        if proven is None:
+            name = action.body["metadata"]["name"]
+            raise NameTaken(f"the host namespace holds another {action.body['kind']} called {name}")
+        mark = (found["metadata"].get("annotations") or {}).get(UID)
+        if mark != action.body["metadata"]["annotations"].get(UID):
+            raise Conflict(409, "Conflict", f"an earlier {action.body['kind']} {key.name} is still there")
+
+    async def _patch(self, action: Patch) -> None:
+        body = {**action.body, "metadata": {**(action.body.get("metadata") or {}), "uid": action.uid}}
+        answer = await self._clients[action.side].patch(
+            self._resources[action.resource],
+            action.namespace or None,
+            action.name,
+            body,
+            subresource=action.subresource,
+        )
+        self._written(action.side, action.resource, answer)
+
+    async def _delete(self, action: Delete) -> None:
+        try:
+            await self._clients[action.side].delete(
+                self._resources[action.resource],
+                action.namespace or None,
+                action.name,
+                grace_seconds=action.grace,
+                uid=action.uid,
+            )
+        except NotFound:
+            pass  # what was wanted; the watch will say so too
+
+    async def _bind(self, action: Bind) -> None:
+        if not self._world.has_node(action.node):
+            self._world.expect(action.node)
+            await self._bring_up(Key("nodes", "", action.node))
+        body = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {"name": action.key.name, "namespace": action.key.namespace, "uid": action.uid},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": action.node},
+        }
+        client = self._clients[Side.VIRTUAL]
+        await client.post_subresource(
+            self._resources["pods"], action.key.namespace, action.key.name, "binding", body
+        )

@@ -1,0 +1,47 @@
+"""(rule, virtual object, host object) -> actions. Pure: a plan is a value that can be printed, compared and tested."""
+
+from __future__ import annotations
+
+from syncer.names import Key, Object
+from syncer.plan import claims, endpointslices, generic, pods, services
+from syncer.plan.actions import Action
+from syncer.rules.context import Context
+from syncer.rules.table import Rule
+from syncer.values import InvalidValue
+
+HANDLERS = ("", "pods", "services", "endpointslices", "persistentvolumeclaims")
+"""What a row of direction toHost may name as its handler; empty = the row says it all."""
+
+
+def check(rule: Rule) -> None:
+    """Raises InvalidValue for a row whose handler does not exist."""
+    if rule.direction == "toHost" and rule.handler not in HANDLERS:
+        known = ", ".join(name for name in HANDLERS if name)
+        raise InvalidValue(f"rules ({rule.key})", f"handler {rule.handler!r} is unknown", f"use one of {known}, or none")
+
+
+def plan(
+    rule: Rule,
+    key: Key,
+    *,
+    virtual: Object | None,
+    host: Object | None,
+    context: Context,
+    gone: Object | None = None,
+    volume: Object | None = None,
+) -> list[Action]:
+    """Actions for one object of a row with direction toHost.
+
+    `gone` is the last state of a host object that has just disappeared (pods), `volume` the virtual stand-in volume (claims).
+    """
+    match rule.handler:
+        case "pods":
+            return pods.plan(rule, key, virtual=virtual, host=host, gone=gone, context=context)
+        case "services":
+            return services.plan(rule, key, virtual=virtual, host=host, context=context)
+        case "endpointslices":
+            return endpointslices.plan(rule, key, virtual=virtual, host=host, context=context)
+        case "persistentvolumeclaims":
+            return claims.plan(rule, key, virtual=virtual, host=host, volume=volume, context=context)
+        case _:
+            return generic.plan(rule, key, virtual=virtual, host=host, context=context)

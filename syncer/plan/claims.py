@@ -1,0 +1,97 @@
+"""Plans for PersistentVolumeClaims and their stand-in volumes."""
+
+from __future__ import annotations
+
+from syncer.names import MANAGED_BY, Key, Object
+from syncer.plan.actions import Action, Attempt, Create, Delete, Side, Warn
+from syncer.plan.generic import SAME, is_for_another, merge_difference, patch_of, removal
+from syncer.rules import claims
+from syncer.rules.context import Context
+from syncer.rules.metadata import metadata_patch
+from syncer.rules.table import Rule
+
+VOLUMES = "persistentvolumes"
+_BOUND_MARKS = ("pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller")
+
+
+def plan(
+    rule: Rule, key: Key, *, virtual: Object | None, host: Object | None, volume: Object | None, context: Context
+) -> list[Action]:
+    """Actions for one claim. `volume` is the virtual stand-in that the host's volume name leads to, if there is one."""
+    if virtual is None:
+        return removal(rule, host)
+    if host is None:
+        if "deletionTimestamp" in virtual["metadata"]:
+            return []
+        return [Create(side=Side.HOST, resource=rule.key, body=claims.to_host(rule, key, virtual, context))]
+    if is_for_another(virtual, host):
+        return removal(rule, host)
+    return [
+        *_follow(rule, key, virtual, host, context),
+        *_bind(virtual, host, volume, context),
+        *_report(rule, virtual, host),
+    ]
+
+
+def _follow(rule: Rule, key: Key, virtual: Object, host: Object, context: Context) -> list[Action]:
+    body: Object = {}
+    wanted = claims.to_host(rule, key, virtual, context)
+    changes = metadata_patch(wanted["metadata"], host["metadata"])
+    if changes:
+        body["metadata"] = changes
+    asked, have = wanted["spec"]["resources"].get("requests"), host["spec"]["resources"].get("requests")
+    if merge_difference(have, asked) is not SAME:
+        body["spec"] = {"resources": {"requests": asked}}
+    if not body:
+        return []
+    refusal = Warn(key=key, reason="SyncError", message="the host cluster refused the new size of this claim")
+    return [Attempt(action=patch_of(Side.HOST, rule.key, host, body), otherwise=(refusal,))]
+
+
+def _bind(virtual: Object, host: Object, volume: Object | None, context: Context) -> list[Action]:
+    name = host["spec"].get("volumeName")
+    if not name or (host.get("status") or {}).get("phase") != "Bound":
+        return []
+    actions: list[Action] = []
+    wanted = claims.volume(virtual, host, context.cluster)
+    if volume is None:
+        actions.append(Create(side=Side.VIRTUAL, resource=VOLUMES, body=wanted))
+    elif volume["spec"].get("capacity") != wanted["spec"]["capacity"]:
+        actions.append(patch_of(Side.VIRTUAL, VOLUMES, volume, {"spec": {"capacity": wanted["spec"]["capacity"]}}))
+    if volume is not None and (volume.get("status") or {}).get("phase") != "Bound":
+        actions.append(patch_of(Side.VIRTUAL, VOLUMES, volume, {"status": {"phase": "Bound"}}, subresource="status"))
+    if not virtual["spec"].get("volumeName"):
+        body = {
+            "metadata": {"annotations": dict.fromkeys(_BOUND_MARKS, "yes")},
+            "spec": {"volumeName": name},
+        }
+        if not virtual["spec"].get("storageClassName") and host["spec"].get("storageClassName"):
+            body["spec"]["storageClassName"] = host["spec"]["storageClassName"]
+        actions.append(patch_of(Side.VIRTUAL, "persistentvolumeclaims", virtual, body))
+    return actions
+
+
+def _report(rule: Rule, virtual: Object, host: Object) -> list[Action]:
+    difference = merge_difference(virtual.get("status"), host.get("status"))
+    if difference is SAME:
+        return []
+    return [patch_of(Side.VIRTUAL, rule.key, virtual, {"status": difference}, subresource="status")]
+
+
+def plan_volume(volume: Object, *, claim: Object | None, cluster: str) -> list[Action]:
+    """Actions for a stand-in volume: it goes when its claim has gone."""
+    metadata = volume["metadata"]
+    if (metadata.get("labels") or {}).get(MANAGED_BY) != cluster:
+        return []
+    reference = volume["spec"].get("claimRef") or {}
+    if claim is not None and claim["metadata"]["uid"] == reference.get("uid"):
+        return []
+    actions: list[Action] = []
+    if (volume.get("status") or {}).get("phase") == "Bound":
+        # Kubernetes protects a bound volume from deletion.
+        actions.append(patch_of(Side.VIRTUAL, VOLUMES, volume, {"status": {"phase": "Released"}}, subresource="status"))
+    if "deletionTimestamp" not in metadata:
+        delete = Delete(side=Side.VIRTUAL, resource=VOLUMES, namespace="", name=metadata["name"], uid=metadata["uid"])
+        actions.append(delete)
+    return actions
+
