@@ -243,11 +243,7 @@ class Reflector:
             self._bookmark(version, metadata)
             return
         metadata.pop("managedFields", None)
-        if self.version is not None:
-            if not _newer(version, self.version):
-                return  # told already
-            self.version = version
-            self._silences = 0
+        self._advance(version)
         if kind == "DELETED":
             self._sink.deleted(obj)
         elif self.version is None:
@@ -260,11 +256,17 @@ class Reflector:
             if (metadata.get("annotations") or {}).get(_END_OF_LISTING) == "true":
                 self._listed(version)
             return
-        if _newer(self.version, version, unknown=False):
+        self._advance(version)
+        self._sink.bookmark(version)
+
+    def _advance(self, version: str) -> None:
+        """Notes an event's version. An equal one is news all the same: objects of one etcd lease expire together."""
+        if self.version is None:
+            return  # objects of a listing come in any order
+        if _older(version, self.version):
             raise Rewound(f"the server is at version {version}, we were at {self.version} already")
         self._silences = 0
         self.version = version
-        self._sink.bookmark(version)
 
     def _listed(self, version: str) -> None:
         self._sink.end()
@@ -325,8 +327,6 @@ class Reflector:
         )
 
 
-def _newer(version: str, than: str, *, unknown: bool = True) -> bool:
-    """Whether `version` comes after `than`. Only decimal versions have an order; others that differ give `unknown`."""
-    if version.isdecimal() and than.isdecimal():
-        return int(version) > int(than)
-    return unknown and version != than
+def _older(version: str, than: str) -> bool:
+    """Whether `version` is known to come before `than`: only decimal versions have an order."""
+    return version.isdecimal() and than.isdecimal() and int(version) < int(than)
