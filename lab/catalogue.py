@@ -1,0 +1,145 @@
+"""The images of the lab, each under the reference it has upstream, so that charts run unchanged with `IfNotPresent`.
+
+Two kinds: an Assembled image is programs on an empty file system, written by lab.archives; a Built one has a Dockerfile. This is
+data: lab.sources knows where programs come from, lab.images makes and loads the images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab import nodeconfig, toolchain
+from lab.archives import Entry, Settings
+
+REPOSITORY = Path(__file__).parent.parent
+FOLDER = Path(__file__).parent / "images"
+
+KUBERNETES = toolchain.version("kubernetes")
+SYNCER = "ghcr.io/sublet/syncer:0.1.0"
+COREDNS = f"docker.io/coredns/coredns:{toolchain.version('coredns').removeprefix('v')}"
+KINE = f"docker.io/rancher/kine:{toolchain.version('kine')}"
+ETCD = f"registry.k8s.io/etcd:{toolchain.version('etcd').removeprefix('v')}-0"
+LOCAL_PATH_PROVISIONER = f"docker.io/rancher/local-path-provisioner:{toolchain.version('local-path-provisioner')}"
+BUSYBOX = "docker.io/library/busybox:1.37"
+AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
+NGINX = "docker.io/library/nginx:1.29"
+DEBIAN = "docker.io/library/debian:trixie-slim"
+PYTHON = "docker.io/library/python:3.13-slim-trixie"
+
+# cap_net_bind_service=+ep as `setcap` stores it: revision 2 with the effective flag, then bit 10 of the permitted set.
+_BIND_LOW_PORTS = {"security.capability": "\x01\x00\x00\x02\x00\x04\x00\x00" + "\x00" * 12}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembled:
+    """Programs on an empty file system. `programs` maps a path in the image to a name of lab.toolchain or lab.sources."""
+
+    reference: str
+    programs: dict[str, str]
+    links: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """Made by buildah from a Dockerfile.
+
+    `context` lists files and folders, relative to `folder`, that the Dockerfile copies; `programs` are put beside them by name;
+    `base` is another image of this catalogue that its FROM names.
+    """
+
+    reference: str
+    folder: Path
+    context: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    base: str | None = None
+    on_nodes: bool = True
+
+
+Image = Assembled | Built
+
+
+def _kubernetes(name: str) -> Assembled:
+    """No entrypoint, as upstream: whoever runs it says what to run."""
+    return Assembled(reference=f"registry.k8s.io/{name}:{KUBERNETES}", programs={f"/usr/local/bin/{name}": name})
+
+
+PAUSE = Assembled(
+    reference=nodeconfig.PAUSE_IMAGE,
+    programs={"/pause": "pause"},
+    settings=Settings(entrypoint=("/pause",), user="65535:65535"),
+)
+
+# What the host cluster itself needs; `up` cannot do without.
+SYSTEM: tuple[Image, ...] = (
+    PAUSE,
+    Assembled(
+        reference=COREDNS,
+        programs={"/coredns": "coredns"},
+        attributes=_BIND_LOW_PORTS,
+        settings=Settings(entrypoint=("/coredns",), user="65532:65532"),
+    ),
+    Assembled(
+        reference=LOCAL_PATH_PROVISIONER,
+        programs={"/usr/bin/local-path-provisioner": "local-path-provisioner"},
+        settings=Settings(entrypoint=("local-path-provisioner",)),
+    ),
+    Assembled(
+        # bash as sh: busybox's own drops environment names with dashes and dots, which tests print.
+        reference=BUSYBOX,
+        programs={"/bin/busybox": "busybox", "/bin/bash": "bash-static"},
+        links={"/bin/sh": "bash"},
+        settings=Settings(command=("sh",)),
+    ),
+)
+
+# What a default installation and the tests use besides.
+REST: tuple[Image, ...] = (
+    _kubernetes("kube-apiserver"),
+    _kubernetes("kube-controller-manager"),
+    _kubernetes("kube-scheduler"),
+    Assembled(reference=ETCD, programs={"/usr/local/bin/etcd": "etcd"}),
+    Assembled(
+        reference=KINE,
+        programs={"/bin/kine": "kine"},
+        settings=Settings(entrypoint=("/bin/kine",), user="nobody"),
+    ),
+    Built(reference=DEBIAN, folder=FOLDER / "debian", programs=("debian-root.tar",), on_nodes=False),
+    Built(reference=PYTHON, folder=FOLDER / "python", base=DEBIAN, on_nodes=False),
+    Built(
+        reference=SYNCER,
+        folder=REPOSITORY,
+        context=(".dockerignore", "requirements.txt", "syncer"),
+        base=PYTHON,
+    ),
+    Built(reference=AGNHOST, folder=FOLDER / "agnhost", programs=("agnhost",), base=DEBIAN),
+    Built(reference=NGINX, folder=FOLDER / "nginx", base=DEBIAN),
+)
+ALL = SYSTEM + REST
+BY_REFERENCE = {image.reference: image for image in ALL}
+
+
+def entries(image: Assembled, sources: dict[str, Path], *, applets: tuple[str, ...] = ()) -> list[Entry]:
+    """The file system of an assembled image. `sources` maps each of its programs to a file; `applets` are busybox's."""
+    found = [
+        *(Entry(path=folder) for folder in ("/bin", "/etc", "/usr", "/usr/bin", "/usr/local", "/usr/local/bin", "/var")),
+        Entry(path="/tmp", mode=0o1777),
+        Entry(path="/etc/passwd", text=_PASSWD, mode=0o644),
+        Entry(path="/etc/group", text=_GROUP, mode=0o644),
+    ]
+    for path, program in image.programs.items():
+        found.append(Entry(path=path, source=sources[program], attributes=image.attributes))
+    links = {f"/bin/{applet}": "busybox" for applet in applets if f"/bin/{applet}" not in image.programs} | image.links
+    return found + [Entry(path=path, link=target, mode=0o777) for path, target in links.items()]
+
+
+_PASSWD = """root:x:0:0:root:/:/bin/sh
+nobody:x:65534:65534:nobody:/:/bin/false
+nonroot:x:65532:65532:nonroot:/:/bin/false
+"""
+_GROUP = """root:x:0:
+nobody:x:65534:
+nonroot:x:65532:
+"""
