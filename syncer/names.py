@@ -27,7 +27,7 @@ NAMESPACE_LABEL = PREFIX + "ns-label-"
 MAX_LABEL = 63
 _SEPARATOR = "-x-"
 _HASH_LENGTH = 10
-TOKEN = "token"
+TOKEN = "token"  # noqa: S105  a kind, not a secret
 """The kind mark of a pod's token Secret, which has no virtual counterpart of its own."""
 
 

@@ -28,7 +28,9 @@ _WRITERS = 2
 class EventMirror:
     """Sink of the host's events; writes their virtual counterparts."""
 
-    def __init__(self, *, host: Client, virtual: Client, world: World, context: Context, kinds: Mapping[str, str]) -> None:
+    def __init__(
+        self, *, host: Client, virtual: Client, world: World, context: Context, kinds: Mapping[str, str]
+    ) -> None:
         self._host = host
         self._virtual = virtual
         self._world = world
@@ -41,7 +43,8 @@ class EventMirror:
     async def run(self) -> None:
         """Mirrors until cancelled. Events that the virtual cluster has already are not written again."""
         self._known = {
-            f"{event['metadata']['namespace']}/{event['metadata']['name']}" for event in await self._virtual.list(EVENTS)
+            f"{event['metadata']['namespace']}/{event['metadata']['name']}"
+            for event in await self._virtual.list(EVENTS)
         }
         async with asyncio.TaskGroup() as tasks:
             for _ in range(_WRITERS):
@@ -115,7 +118,9 @@ class EventMirror:
                 pass
         elif (event.get("count") or 1) <= 1 and not event.get("series"):
             return
-        change = {field: wanted[field] for field in ("count", "lastTimestamp", "series", "message") if wanted.get(field)}
+        change = {
+            field: wanted[field] for field in ("count", "lastTimestamp", "series", "message") if wanted.get(field)
+        }
         try:
             await self._virtual.patch(EVENTS, namespace, name, change)
         except NotFound:

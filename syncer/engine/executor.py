@@ -6,6 +6,7 @@ An answer goes straight into the index, so that the watch's echo of our own writ
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
 from syncer.engine.tokens import TokenIssuer
@@ -15,7 +16,20 @@ from syncer.kube.client import Client
 from syncer.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
 from syncer.kube.resource import Resource
 from syncer.names import UID, Key, Object, identify
-from syncer.plan.actions import Action, Attempt, Bind, Create, Delete, First, IssueTokens, Later, Patch, Side, Together, Warn
+from syncer.plan.actions import (
+    Action,
+    Attempt,
+    Bind,
+    Create,
+    Delete,
+    First,
+    IssueTokens,
+    Later,
+    Patch,
+    Side,
+    Together,
+    Warn,
+)
 
 
 class NameTaken(Exception):
@@ -34,7 +48,7 @@ class Executor:
         cluster: str,
         tokens: TokenIssuer,
         warnings: Warnings,
-        bring_up: Callable[[Key], Awaitable[None]],
+        bring_up: Callable[[Key], Awaitable[object]],
         later: Callable[[Key, float], None],
     ) -> None:
         self._clients = clients
@@ -116,7 +130,7 @@ class Executor:
         self._written(action.side, action.resource, answer)
 
     async def _delete(self, action: Delete) -> None:
-        try:
+        with contextlib.suppress(NotFound):  # what was wanted; the watch will say so too
             await self._clients[action.side].delete(
                 self._resources[action.resource],
                 action.namespace or None,
@@ -124,8 +138,6 @@ class Executor:
                 grace_seconds=action.grace,
                 uid=action.uid,
             )
-        except NotFound:
-            pass  # what was wanted; the watch will say so too
 
     async def _bind(self, action: Bind) -> None:
         if not self._world.has_node(action.node):
@@ -138,6 +150,4 @@ class Executor:
             "target": {"apiVersion": "v1", "kind": "Node", "name": action.node},
         }
         client = self._clients[Side.VIRTUAL]
-        await client.post_subresource(
-            self._resources["pods"], action.key.namespace, action.key.name, "binding", body
-        )
+        await client.post_subresource(self._resources["pods"], action.key.namespace, action.key.name, "binding", body)

@@ -70,7 +70,7 @@ class Index:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def keys(self) -> Iterator[Key]:
+    def __iter__(self) -> Iterator[Key]:
         """All keys, safe against changes while iterating."""
         return iter(tuple(self._entries))
 
@@ -92,7 +92,7 @@ class Index:
     def end(self) -> None:
         """The list is complete: what it did not name is gone."""
         listed, self._listed = self._listed or set(), None
-        for key in self.keys():
+        for key in self:
             if key not in listed:
                 self._remove(key, last=None)
         self.synced.set()

@@ -15,8 +15,12 @@ class Metrics:
         self.requests = self._counter("requests", "Requests to an API server", ("server", "verb", "resource", "code"))
         self.watch_restarts = self._counter("watch_restarts", "Watches begun anew", ("server", "resource", "reason"))
         self.corrections = self._counter("corrections", "Differences that only the comparison found", ("resource",))
-        self.orphans = self._counter("orphans_removed", "Host objects removed at a sweep, without a virtual one", ("resource",))
-        self.failures = self._counter("sync_failures", "Keys that failed and will be tried again", ("resource", "reason"))
+        self.orphans = self._counter(
+            "orphans_removed", "Host objects removed at a sweep, without a virtual one", ("resource",)
+        )
+        self.failures = self._counter(
+            "sync_failures", "Keys that failed and will be tried again", ("resource", "reason")
+        )
         self.latency = Histogram(
             "sublet_sync_seconds",
             "From the news of a change to the last write it led to",
@@ -29,8 +33,12 @@ class Metrics:
         )
         self.queue_depth = Gauge("sublet_queue_depth", "Keys waiting for a worker", registry=self.registry)
         self.objects = Gauge("sublet_objects", "Objects in memory", ("server", "resource"), registry=self.registry)
-        self.loop_lag = Gauge("sublet_event_loop_lag_seconds", "Longest delay of a timer lately", registry=self.registry)
-        self.streams = Gauge("sublet_kubelet_streams", "Open logs, exec, attach and port-forward streams", registry=self.registry)
+        self.loop_lag = Gauge(
+            "sublet_event_loop_lag_seconds", "Longest delay of a timer lately", registry=self.registry
+        )
+        self.streams = Gauge(
+            "sublet_kubelet_streams", "Open logs, exec, attach and port-forward streams", registry=self.registry
+        )
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(f"sublet_{name}", text, labels, registry=self.registry)

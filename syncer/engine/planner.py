@@ -20,9 +20,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 class Planner:
     """Plans any key from what the indexes hold. `version` is the virtual API server's, `now` gives Unix time in seconds."""
 
-    def __init__(
-        self, *, table: Table, context: Context, world: World, version: str, now: Callable[[], float]
-    ) -> None:
+    def __init__(self, *, table: Table, context: Context, world: World, version: str, now: Callable[[], float]) -> None:
         self._table = table
         self._context = context
         self._world = world

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from syncer.engine.executor import Executor, NameTaken
@@ -260,7 +260,7 @@ class Engine:
     # -- comparing ---------------------------------------------------------------------------------------------------
 
     def _all_keys(self) -> set[Key]:
-        return {key for _, _, index in self.indexes() for key in index.keys()}
+        return {key for _, _, index in self.indexes() for key in index}
 
     async def _compare_for_ever(self) -> None:
         while True:
@@ -282,7 +282,7 @@ class Engine:
                 self.queue.add(key)
         return corrections
 
-    def _count_correction(self, key: Key, actions: list[Action]) -> None:
+    def _count_correction(self, key: Key, actions: Sequence[Action]) -> None:
         self.metrics.corrections.labels(key.rule).inc()
         log.info("corrected", extra={"object": str(key), "actions": [type(action).__name__ for action in actions]})
         if any(isinstance(action, Delete) and action.side is Side.HOST for action in actions):

@@ -59,9 +59,7 @@ class TokenIssuer:
             wanted["expirationSeconds"] = spec.expiration_seconds
         account = pod["spec"].get("serviceAccountName") or "default"
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": wanted}
-        return await self._virtual.post_subresource(
-            _SERVICE_ACCOUNTS, metadata["namespace"], account, "token", body
-        )
+        return await self._virtual.post_subresource(_SERVICE_ACCOUNTS, metadata["namespace"], account, "token", body)
 
     def _refresh_at(self, answer: Object) -> float:
         now = self._now()

@@ -142,7 +142,7 @@ class World:
             address = (obj or {}).get("spec", {}).get("clusterIP") or None
             if address != self._dns_address:
                 self._dns_address = address
-                return [pod for pod in self.virtual["pods"].keys() if pod not in self.host["pods"]]
+                return [pod for pod in self.virtual["pods"] if pod not in self.host["pods"]]
         if key.rule == "pods" and obj is not None:
             return self._node_seen(obj)
         return ()
@@ -155,7 +155,7 @@ class World:
         if self._namespaces.get(name) == labels:
             return ()
         self._namespaces[name] = labels
-        return [key for key in self.virtual["pods"].keys() if key.namespace == name]
+        return [key for key in self.virtual["pods"] if key.namespace == name]
 
     def _service_changed(self, key: Key, obj: Object | None) -> Iterable[Key]:
         views = self._services.setdefault(key.namespace, {})
@@ -170,7 +170,7 @@ class World:
             return ()
         (self._selectorless.add if selectorless else self._selectorless.discard)(place)
         slices = self.virtual.get("endpointslices.discovery.k8s.io")
-        return [] if slices is None else [other for other in slices.keys() if other.namespace == key.namespace]
+        return [] if slices is None else [other for other in slices if other.namespace == key.namespace]
 
     def _references_changed(self, key: Key, obj: Object | None) -> Iterable[Key]:
         before = self._carried.get(key, frozenset())
@@ -250,5 +250,3 @@ def _node_that_counts(pod: Object | None) -> str | None:
 
 def _is_ready(status: Object) -> bool:
     return any(item["type"] == "Ready" and item["status"] == "True" for item in status.get("conditions") or ())
-
-

@@ -17,7 +17,9 @@ def check(rule: Rule) -> None:
     """Raises InvalidValue for a row whose handler does not exist."""
     if rule.direction == "toHost" and rule.handler not in HANDLERS:
         known = ", ".join(name for name in HANDLERS if name)
-        raise InvalidValue(f"rules ({rule.key})", f"handler {rule.handler!r} is unknown", f"use one of {known}, or none")
+        raise InvalidValue(
+            f"rules ({rule.key})", f"handler {rule.handler!r} is unknown", f"use one of {known}, or none"
+        )
 
 
 def plan(

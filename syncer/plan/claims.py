@@ -94,4 +94,3 @@ def plan_volume(volume: Object, *, claim: Object | None, cluster: str) -> list[A
         delete = Delete(side=Side.VIRTUAL, resource=VOLUMES, namespace="", name=metadata["name"], uid=metadata["uid"])
         actions.append(delete)
     return actions
-

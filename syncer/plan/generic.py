@@ -138,4 +138,4 @@ def merge_difference(have: object, want: object) -> object:
         change = merge_difference(have[name], value)
         if change is not SAME:
             difference[name] = change
-    return difference if difference else SAME
+    return difference or SAME

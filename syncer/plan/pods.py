@@ -6,7 +6,20 @@ The host decides where a pod runs and whether it lives; the tenant decides what 
 from __future__ import annotations
 
 from syncer.names import TOKEN, Key, Object
-from syncer.plan.actions import Action, Attempt, Bind, Create, Delete, First, IssueTokens, Later, Patch, Side, Together, Warn
+from syncer.plan.actions import (
+    Action,
+    Attempt,
+    Bind,
+    Create,
+    Delete,
+    First,
+    IssueTokens,
+    Later,
+    Patch,
+    Side,
+    Together,
+    Warn,
+)
 from syncer.plan.generic import SAME, delete_host, is_for_another, merge_difference, missing_on_host, patch_of
 from syncer.rules import pods
 from syncer.rules.context import Context
@@ -30,9 +43,7 @@ def plan(
     return _with_host(rule, key, virtual, host, context)
 
 
-def _without_host(
-    rule: Rule, key: Key, virtual: Object, gone: Object | None, context: Context
-) -> list[Action]:
+def _without_host(rule: Rule, key: Key, virtual: Object, gone: Object | None, context: Context) -> list[Action]:
     metadata = virtual["metadata"]
     if "deletionTimestamp" in metadata or was_placed(virtual):
         # Either the host has finished a deletion, or somebody on the host removed the pod: then its controller must replace it.

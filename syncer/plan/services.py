@@ -91,4 +91,3 @@ def _follow(rule: Rule, virtual: Object, wanted: Object, host: Object) -> list[A
     if changes:
         actions.append(patch_of(Side.HOST, rule.key, host, {"metadata": changes}))
     return actions
-

@@ -18,7 +18,10 @@ def to_host(rule: Rule, key: Key, virtual: Object, context: Context) -> Object:
         source = spec.get(name)
         if source and source.get("kind") == _CLAIM:
             translated = context.host_name(source["name"], source.get("namespace") or key.namespace)
-            spec[name] = {**{field: value for field, value in source.items() if field != "namespace"}, "name": translated}
+            spec[name] = {
+                **{field: value for field, value in source.items() if field != "namespace"},
+                "name": translated,
+            }
     return {**skeleton(rule, key, virtual, context), "spec": spec}
 
 

@@ -41,7 +41,8 @@ def owned_fields(rule: Rule, key: Key, virtual: Object, context: Context) -> Obj
         fields = selector.path.mapped(fields, narrow)
     for substitution in rule.substitutions:
         fields = substitution.path.mapped(
-            fields, lambda value, s=substitution: s.host if value == s.virtual else value  # type: ignore[misc]
+            fields,
+            lambda value, s=substitution: s.host if value == s.virtual else value,  # type: ignore[misc]
         )
     return fields
 

@@ -56,7 +56,9 @@ def with_address(body: Object, virtual: Object) -> Object:
 
 def without_node_ports(body: Object) -> Object:
     """`body` leaving the choice of node ports to the host."""
-    ports = [{name: value for name, value in port.items() if name != "nodePort"} for port in body["spec"].get("ports") or ()]
+    ports = [
+        {name: value for name, value in port.items() if name != "nodePort"} for port in body["spec"].get("ports") or ()
+    ]
     return {**body, "spec": {**body["spec"], "ports": ports}}
 
 

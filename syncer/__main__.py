@@ -1,0 +1,82 @@
+"""Command line of the image: `pki` prepares certificates and kubeconfigs, `run` is the syncer."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from syncer import logs, values
+from syncer.kube.credentials import Credentials
+
+log = logging.getLogger("syncer")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings, document = values.load(options.config)
+        logs.configure(settings.log_level)
+        if options.command == "pki":
+            asyncio.run(_pki(document, options.out))
+        else:
+            asyncio.run(_run(settings, options))
+    except values.InvalidValue as error:
+        logs.configure("info")
+        log.error("cannot start", extra={"value": error.path, "error": str(error)})
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="syncer", description="Sublet's syncer")
+    commands = parser.add_subparsers(dest="command", required=True)
+    pki = commands.add_parser("pki", help="create or renew certificates, write them and the kubeconfig Secrets")
+    pki.add_argument("--config", type=Path, required=True, help="config document rendered by the chart")
+    pki.add_argument("--out", type=Path, required=True, help="folder for certificates and kubeconfigs")
+    run = commands.add_parser("run", help="synchronise until told to stop")
+    run.add_argument("--config", type=Path, required=True, help="config document rendered by the chart")
+    run.add_argument("--pki", type=Path, required=True, help="folder that the pki command has filled")
+    return parser
+
+
+async def _pki(document: dict[str, object], out: Path) -> None:
+    # Imported here only: the cryptography library costs memory that the running syncer need not pay.
+    from syncer.controlplane import pki
+    from syncer.kube.client import Client
+
+    client = Client.connect(Credentials.in_cluster(), name="host")
+    try:
+        await pki.run(document, client, out, os.environ)
+    finally:
+        await client.close()
+
+
+async def _run(settings: values.Settings, options: argparse.Namespace) -> None:
+    from syncer import wiring
+
+    syncer = wiring.Syncer(
+        settings,
+        host=Credentials.in_cluster(),
+        virtual=Credentials.from_kubeconfig(options.pki / "syncer.conf"),
+        pki=options.pki,
+        pod_ip=wiring.pod_ip(),
+        ports=wiring.Ports(),
+    )
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await syncer.run()
+    log.info("stopped")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

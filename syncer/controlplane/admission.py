@@ -1,0 +1,212 @@
+"""Service IPs by admission: the host Service is made while the virtual one is being created, so that both have one IP from the start.
+
+The API server calls this mutating webhook before it allocates an address. The host's choice goes into the object, the API server takes
+it, and the tenant never sees a Service deleted and made again. When the webhook is bypassed (`failurePolicy: Ignore`), the engine's
+plan for Services sets things right.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Awaitable, Callable
+
+import orjson
+
+from syncer.kube.client import Client
+from syncer.kube.errors import AlreadyExists, ApiError, KubeError
+from syncer.kube.resource import Resource
+from syncer.names import Key, Object, identify
+from syncer.rules import services
+from syncer.rules.context import Context
+from syncer.rules.table import Rule
+from syncer.rules.text import to_virtual_text
+
+log = logging.getLogger(__name__)
+
+PORT = 9443
+PATH = "/services"
+CONFIGURATIONS = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "mutatingwebhookconfigurations",
+    "MutatingWebhookConfiguration",
+    namespaced=False,
+)
+NAME = "sublet-services"
+_SERVICES = Resource("", "v1", "services", "Service", namespaced=True)
+_PROMISE = 20.0
+_TIMEOUT = 5
+
+Known = Callable[[Key], bool]
+Promise = Callable[[Key, float], None]
+Written = Callable[[Object], None]
+
+
+def configuration(ca_bundle: bytes, *, port: int = PORT) -> Object:
+    """The webhook configuration in the virtual cluster; `ca_bundle` is PEM."""
+    return {
+        "apiVersion": CONFIGURATIONS.api_version,
+        "kind": CONFIGURATIONS.kind,
+        "metadata": {"name": NAME},
+        "webhooks": [
+            {
+                "name": "services.sublet.dev",
+                "admissionReviewVersions": ["v1"],
+                "clientConfig": {
+                    "url": f"https://localhost:{port}{PATH}",
+                    "caBundle": base64.b64encode(ca_bundle).decode(),
+                },
+                "failurePolicy": "Ignore",
+                "matchPolicy": "Equivalent",
+                "reinvocationPolicy": "Never",
+                "sideEffects": "NoneOnDryRun",
+                "timeoutSeconds": _TIMEOUT,
+                "rules": [
+                    {
+                        "apiGroups": [""],
+                        "apiVersions": ["v1"],
+                        "operations": ["CREATE"],
+                        "resources": ["services"],
+                        "scope": "Namespaced",
+                    }
+                ],
+            }
+        ],
+    }
+
+
+class ServiceAdmission:
+    """Answers AdmissionReviews for Services (admission.k8s.io/v1)."""
+
+    def __init__(
+        self,
+        *,
+        host: Client,
+        rule: Rule,
+        context: Context,
+        known: Known,
+        promise: Promise,
+        written: Written,
+    ) -> None:
+        self._host = host
+        self._rule = rule
+        self._context = context
+        self._known = known
+        self._promise = promise
+        self._written = written
+
+    async def review(self, body: bytes) -> bytes:
+        """The answer to one AdmissionReview; both are JSON."""
+        request = orjson.loads(body)["request"]
+        response: Object = {"uid": request["uid"], "allowed": True}
+        try:
+            operations = await self._decide(request)
+            if operations:
+                response |= {"patchType": "JSONPatch", "patch": base64.b64encode(orjson.dumps(operations)).decode()}
+        except ApiError as error:
+            # What the tenant asked for by hand, the host cannot give: say so as a real cluster would.
+            key = Key(self._rule.key, request.get("namespace", ""), request.get("name", ""))
+            message = to_virtual_text(error.message, key, self._context)
+            response |= {"allowed": False, "status": {"code": error.status, "reason": error.reason, "message": message}}
+        except KubeError as error:
+            log.warning("a Service is admitted without the host's address", extra={"error": str(error)})
+        return orjson.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})
+
+    async def _decide(self, request: Object) -> list[Object]:
+        virtual = request["object"]
+        metadata = virtual.get("metadata") or {}
+        name, namespace = metadata.get("name") or "", request.get("namespace") or ""
+        key = Key(self._rule.key, namespace, name)
+        if request.get("dryRun") or not name or (namespace, name) == services.KUBERNETES:
+            return []
+        if not services.has_address(virtual) or self._known(key):
+            # No address to agree on, or the API server is about to answer AlreadyExists.
+            return []
+        self._promise(key, _PROMISE)
+        host = await self._host_service(key, virtual)
+        if host is None:
+            return []
+        self._written(host)
+        return operations(virtual, host)
+
+    async def _host_service(self, key: Key, virtual: Object) -> Object | None:
+        named = {**virtual, "metadata": {**virtual["metadata"], "namespace": key.namespace, "name": key.name}}
+        body = services.with_address(services.to_host(self._rule, key, named, self._context), named)
+        namespace, name = self._context.host_namespace, body["metadata"]["name"]
+        try:
+            return await self._host.create(_SERVICES, body, namespace=namespace)
+        except AlreadyExists:
+            found = await self._host.get(_SERVICES, namespace, name)
+            return found if identify(found, self._rule.key, self._context.cluster) == key else None
+        except ApiError as error:
+            asked = virtual["spec"]
+            by_hand = asked.get("clusterIP") or any(port.get("nodePort") for port in asked.get("ports") or ())
+            if by_hand and error.status == 422:
+                raise
+            log.warning("the host refused a Service", extra={"object": str(key), "error": str(error)})
+            return None
+
+
+def operations(virtual: Object, host: Object) -> list[Object]:
+    """The JSON patch that gives the Service what the host allocated."""
+    given = services.allocations(host)
+    if not given.get("clusterIP"):
+        return []
+    patch = [
+        {"op": "add", "path": "/spec/clusterIP", "value": given["clusterIP"]},
+        {"op": "add", "path": "/spec/clusterIPs", "value": [given["clusterIP"]]},
+    ]
+    if given.get("healthCheckNodePort"):
+        patch.append({"op": "add", "path": "/spec/healthCheckNodePort", "value": given["healthCheckNodePort"]})
+    for number, port in enumerate(services.ports_as_on_host(virtual, host)):
+        if port.get("nodePort"):
+            patch.append({"op": "add", "path": f"/spec/ports/{number}/nodePort", "value": port["nodePort"]})
+    return patch
+
+
+async def ensure(virtual: Client, wanted: Object) -> None:
+    """Creates the webhook configuration, or puts it back as it should be."""
+    try:
+        await virtual.create(CONFIGURATIONS, wanted)
+    except AlreadyExists:
+        await virtual.patch(CONFIGURATIONS, None, NAME, {"webhooks": wanted["webhooks"]})
+
+
+class Guard:
+    """Sink of the watch on our webhook configuration: has it restored when a tenant changed or removed it."""
+
+    def __init__(
+        self, wanted: Object, restore: Callable[[], Awaitable[None]], spawn: Callable[[Awaitable[None]], None]
+    ) -> None:
+        self._wanted = wanted
+        self._restore = restore
+        self._spawn = spawn
+        self._seen = False
+
+    def begin(self) -> None:
+        """A list starts."""
+        self._seen = False
+
+    def put(self, obj: Object) -> None:
+        """The configuration as listed."""
+        self.changed(obj)
+
+    def end(self) -> None:
+        """The list is complete; without the configuration in it, it is gone."""
+        if not self._seen:
+            self._spawn(self._restore())
+
+    def bookmark(self, resource_version: str) -> None:
+        """Nothing to remember."""
+
+    def changed(self, obj: Object) -> None:
+        """Compares what we set with what is there; defaults that the API server added do not count."""
+        self._seen = True
+        hooks = obj.get("webhooks") or []
+        if len(hooks) != 1 or any(hooks[0].get(name) != value for name, value in self._wanted["webhooks"][0].items()):
+            self._spawn(self._restore())
+
+    def deleted(self, obj: Object) -> None:
+        """Somebody removed it."""
+        self._spawn(self._restore())

@@ -1,0 +1,354 @@
+"""Puts the rooms together: clients, control plane chores, engine, servers, in the order in which they need each other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import orjson
+from prometheus_client import generate_latest
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from syncer import plan
+from syncer.controlplane import admission, api_service, manifests, service_range, serving
+from syncer.engine.events import EventMirror
+from syncer.engine.metrics import Metrics
+from syncer.engine.sync import Engine
+from syncer.kube.client import Client
+from syncer.kube.credentials import Credentials
+from syncer.kube.errors import KubeError, NotFound, ServerError, Unreachable
+from syncer.kube.resource import Resource
+from syncer.kube.watch import reflect
+from syncer.kubelet.routes import PodLocation
+from syncer.kubelet.server import KubeletServer, Upstream
+from syncer.names import Key, Object
+from syncer.rules.table import Table, parse_table
+from syncer.values import InvalidValue, Settings
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 120
+_REFRESH_EVERY = 20.0
+_LAG_EVERY = 0.25
+_LAG_WINDOW = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where the syncer listens; 0 in tests = any free port."""
+
+    health: int = 8080
+    kubelet: int = 10250
+    admission: int = admission.PORT
+
+
+class Syncer:
+    """One syncer process. `host` and `virtual` are the credentials for the two API servers, `pki` the folder with certificates."""
+
+    def __init__(
+        self, settings: Settings, *, host: Credentials, virtual: Credentials, pki: Path, pod_ip: str, ports: Ports
+    ) -> None:
+        self.settings = settings
+        self.table: Table = parse_table(settings.rules)
+        for rule in self.table.values():
+            plan.check(rule)
+        self.metrics = Metrics()
+        self._credentials = {"host": host, "virtual": virtual}
+        self._pki = pki
+        self._pod_ip = pod_ip
+        self._ports = ports
+        self._host_credentials = host
+        self.host = self._client("host")
+        self.virtual = self._client("virtual")
+        self.engine: Engine | None = None
+        self._prepared = False
+        self._background: set[asyncio.Task[object]] = set()
+
+    def _client(self, name: str) -> Client:
+        def observe(verb: str, resource: str, code: int, seconds: float) -> None:
+            self.metrics.observe_request(name, verb, resource, code, seconds)
+
+        return Client.connect(self._credentials[name], name=name, observe=observe)
+
+    async def run(self) -> None:
+        """Starts everything and works until cancelled; then lets open streams end."""
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self.host.close)
+            stack.push_async_callback(self.virtual.close)
+            health = await serving.serve_health(port=self._ports.health, ready=self.unready, metrics=self._scrape)
+            stack.push_async_callback(health.cleanup)
+            engine = self.engine = await self._make_engine()
+            await self._serve_admission(stack, engine)
+            kubelet = self._kubelet(engine)
+            await kubelet.start()
+            stack.push_async_callback(kubelet.close)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(engine.run())
+                tasks.create_task(self._prepare(engine))
+                tasks.create_task(self._refresh_for_ever())
+                tasks.create_task(self._watch_lag())
+                tasks.create_task(self._watch_owner(engine))
+                if "events" in self.table:
+                    tasks.create_task(self._mirror_events(engine))
+                await engine.started.wait()
+                # What has been loaded by now stays: the collector need not look at it again.
+                gc.collect()
+                gc.freeze()
+
+    # -- start -------------------------------------------------------------------------------------------------------
+
+    async def _make_engine(self) -> Engine:
+        cluster = self.settings.cluster
+        owner, address, version = await asyncio.gather(
+            self._owner(), self._patiently(self._api_address), self._patiently(self._virtual_version)
+        )
+        engine = Engine(
+            settings=self.settings,
+            table=self.table,
+            host=self.host,
+            virtual=self.virtual,
+            owner=owner,
+            metrics=self.metrics,
+            virtual_version=version,
+        )
+        engine.world.api_service_address = address
+        log.info("both API servers answer", extra={"cluster": cluster.name, "version": version})
+        ranges = await service_range.detect(self.host, cluster.namespace, given=cluster.service_cidr)
+        await service_range.allow(self.virtual, ranges)
+        await api_service.ensure(self.virtual, address=address, endpoints=[self._pod_ip])
+        return engine
+
+    @staticmethod
+    @retry(
+        retry=retry_if_exception_type((Unreachable, ServerError)),
+        stop=stop_after_delay(_PATIENCE),
+        wait=wait_exponential(multiplier=0.1, max=2),
+        reraise=True,
+    )
+    async def _patiently(request: Callable[[], Awaitable[str]]) -> str:
+        return await request()
+
+    async def _api_address(self) -> str:
+        return await api_service.address_of(self.host, self.settings.cluster.namespace, self.settings.cluster.service)
+
+    async def _virtual_version(self) -> str:
+        ready = await self.virtual.raw("GET", "/readyz")
+        if ready.status != 200:
+            raise ServerError(ready.status, "NotReady", "the virtual API server is not ready yet")
+        answer = await self.virtual.raw("GET", "/version")
+        version: str = orjson.loads(answer.body)["gitVersion"]
+        return version
+
+    async def _owner(self) -> Object | None:
+        reference = self.settings.cluster.owner
+        kind = Resource("", "v1", f"{reference['kind'].lower()}s", reference["kind"], namespaced=True)
+        try:
+            found = await self.host.get(kind, self.settings.cluster.namespace, reference["name"])
+        except NotFound:
+            raise InvalidValue(
+                "cluster.owner",
+                f"{reference['kind']} {reference['name']} is not in the host namespace",
+                "install the release again: the chart creates it",
+            ) from None
+        return {
+            "apiVersion": reference["apiVersion"],
+            "kind": reference["kind"],
+            "name": reference["name"],
+            "uid": found["metadata"]["uid"],
+        }
+
+    async def _prepare(self, engine: Engine) -> None:
+        """What the virtual cluster needs before anybody can work in it."""
+        await manifests.apply(self.virtual, manifests.parse(self.settings.manifests, where="controlPlane.coredns"))
+        await engine.started.wait()
+        self._prepared = True
+        log.info("ready")
+
+    # -- servers -----------------------------------------------------------------------------------------------------
+
+    async def _serve_admission(self, stack: contextlib.AsyncExitStack, engine: Engine) -> None:
+        rule = self.table.get("services")
+        if rule is None:
+            return
+        handler = admission.ServiceAdmission(
+            host=self.host,
+            rule=rule,
+            context=engine.context,
+            known=lambda key: key in engine.world.virtual["services"],
+            promise=engine.world.promise,
+            written=engine.world.host["services"].written,
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._pki / "syncer.crt", self._pki / "syncer.key")
+        runner = await serving.serve_admission(
+            port=self._ports.admission, path=admission.PATH, review=handler.review, context=context
+        )
+        stack.push_async_callback(runner.cleanup)
+        wanted = admission.configuration((self._pki / "ca.crt").read_bytes(), port=self._ports.admission)
+        await admission.ensure(self.virtual, wanted)
+
+        async def restore() -> None:
+            log.warning("the admission webhook was changed in the virtual cluster and is put back")
+            with contextlib.suppress(KubeError):
+                await admission.ensure(self.virtual, wanted)
+
+        guard = admission.Guard(wanted, restore, self._spawn)
+        self._spawn(
+            reflect(self.virtual, admission.CONFIGURATIONS, guard, field_selector=f"metadata.name={admission.NAME}")
+        )
+
+    def _kubelet(self, engine: Engine) -> KubeletServer:
+        def locate(namespace: str, name: str) -> PodLocation | None:
+            key = Key("pods", namespace, name)
+            virtual = engine.world.virtual["pods"].get(key)
+            if virtual is None or key not in engine.world.host["pods"]:
+                return None
+            spec = virtual["spec"]
+            containers = [
+                item["name"]
+                for field in ("containers", "initContainers", "ephemeralContainers")
+                for item in spec.get(field) or ()
+            ]
+            return PodLocation(
+                host_namespace=engine.context.host_namespace,
+                host_name=engine.context.host_name(name, namespace),
+                containers=frozenset(containers),
+            )
+
+        return KubeletServer(
+            listen_host="0.0.0.0",  # noqa: S104  the host Service forwards port 10250 to it; the client certificate decides
+            port=self._ports.kubelet,
+            certificate=self._pki / "syncer.crt",
+            key=self._pki / "syncer.key",
+            client_ca=self._pki / "ca.crt",
+            upstream=Upstream.of(self._host_credentials),
+            locate=locate,
+            streams=self.metrics.streams,
+        )
+
+    async def unready(self) -> str:
+        """Why the syncer is not ready; empty when it is: indexes complete and both API servers answering."""
+        engine = self.engine
+        if engine is None or not self._prepared:
+            return "starting"
+        if not engine.synced:
+            return "an index is not complete"
+        for client in (self.host, self.virtual):
+            try:
+                answer = await client.raw("GET", "/readyz" if client is self.virtual else "/version")
+            except KubeError as error:
+                return f"the {client.name} API server does not answer: {error}"
+            if answer.status != 200:
+                return f"the {client.name} API server answers {answer.status}"
+        return ""
+
+    def _scrape(self) -> bytes:
+        if self.engine is not None:
+            self.metrics.queue_depth.set(len(self.engine.queue))
+            for side, rule, index in self.engine.indexes():
+                self.metrics.objects.labels(side, rule).set(len(index))
+        return generate_latest(self.metrics.registry)
+
+    # -- chores ------------------------------------------------------------------------------------------------------
+
+    async def _mirror_events(self, engine: Engine) -> None:
+        await engine.started.wait()
+        kinds = {rule.kind: rule.key for rule in self.table.values() if rule.direction == "toHost"}
+        mirror = EventMirror(
+            host=self.host, virtual=self.virtual, world=engine.world, context=engine.context, kinds=kinds
+        )
+        await mirror.run()
+
+    async def _watch_owner(self, engine: Engine) -> None:
+        reference = self.settings.cluster.owner
+        kind = Resource("", "v1", f"{reference['kind'].lower()}s", reference["kind"], namespaced=True)
+
+        def gone() -> None:
+            engine.retired = True
+            log.warning("the release is being removed: nothing more is written to the host")
+
+        await reflect(
+            self.host,
+            kind,
+            _OwnerSink(gone),
+            namespace=self.settings.cluster.namespace,
+            field_selector=f"metadata.name={reference['name']}",
+        )
+
+    async def _refresh_for_ever(self) -> NoReturn:
+        while True:
+            await asyncio.sleep(_REFRESH_EVERY)
+            await self.host.refresh()
+            await self.virtual.refresh()
+
+    async def _watch_lag(self) -> NoReturn:
+        """Measures how late the event loop runs timers: the longest delay of the last ten seconds."""
+        recent: list[float] = []
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(_LAG_EVERY)
+            recent = [*recent[-_LAG_WINDOW:], max(0.0, time.perf_counter() - began - _LAG_EVERY)]
+            self.metrics.loop_lag.set(max(recent))
+
+    def _spawn(self, work: Awaitable[Any]) -> None:
+        async def guarded() -> object:
+            return await work
+
+        task = asyncio.get_running_loop().create_task(_as_coroutine(guarded()))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+async def _as_coroutine(work: Coroutine[Any, Any, object]) -> object:
+    return await work
+
+
+class _OwnerSink:
+    """Sink of the watch on the owner object: says when it has gone."""
+
+    def __init__(self, gone: Callable[[], None]) -> None:
+        self._gone = gone
+        self._seen = False
+
+    def begin(self) -> None:
+        """A list starts."""
+        self._seen = False
+
+    def put(self, obj: Object) -> None:
+        """The owner is there."""
+        self.changed(obj)
+
+    def end(self) -> None:
+        """The list is complete."""
+        if not self._seen:
+            self._gone()
+
+    def changed(self, obj: Object) -> None:
+        """A change is of no interest, a deletion that waits for finalizers is."""
+        self._seen = True
+        if "deletionTimestamp" in obj["metadata"]:
+            self._gone()
+
+    def deleted(self, obj: Object) -> None:
+        """The release is being removed."""
+        self._gone()
+
+    def bookmark(self, resource_version: str) -> None:
+        """Nothing to remember."""
+
+
+def pod_ip() -> str:
+    """This pod's IP, from the environment that the chart sets."""
+    ip = os.environ.get("POD_IP")
+    if not ip:
+        raise InvalidValue("env POD_IP", "is not set", "run the syncer with the chart, which sets it")
+    return ip
