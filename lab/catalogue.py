@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import nodeconfig, toolchain
+from lab import debian, nodeconfig, toolchain
 from lab.archives import Entry, Settings
 
 REPOSITORY = Path(__file__).parent.parent
@@ -106,7 +106,7 @@ REST: tuple[Image, ...] = (
         programs={"/bin/kine": "kine"},
         settings=Settings(entrypoint=("/bin/kine",), user="nobody"),
     ),
-    Built(reference=DEBIAN, folder=FOLDER / "debian", programs=("debian-root.tar",), on_nodes=False),
+    Built(reference=DEBIAN, folder=FOLDER / "debian", programs=(debian.ROOT,), on_nodes=False),
     Built(reference=PYTHON, folder=FOLDER / "python", base=DEBIAN, on_nodes=False),
     Built(
         reference=SYNCER,

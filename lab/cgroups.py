@@ -28,7 +28,7 @@ def hierarchies() -> list[Path]:
     if unified():
         return [_ROOT]
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-    found = [Path(fields[1]) for fields in mounts if fields[2] == "cgroup"]
+    found = [Path(fields[1]) for fields in mounts if fields[2] in ("cgroup", "cgroup2")]
     if not any(path.name == _V1_TRACKER for path in found):
         raise LabError("no usable cgroup tree is mounted on /sys/fs/cgroup", _REMEDY)
     return found

@@ -26,9 +26,7 @@ RUNTIME = {  # what to look for -> the Debian package that has it
     "openssl": "openssl",
 }
 IMAGES = {
-    "gcc": "gcc",
-    "busybox": "busybox-static",
-    "bash-static": "bash-static",
+    "gcc": "gcc",  # for one small static program
     "buildah": "buildah",
     "debootstrap": "debootstrap",
 }
