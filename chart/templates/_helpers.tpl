@@ -1,0 +1,116 @@
+{{/* The only place that names the release's namespace. */}}
+{{- define "sublet.namespace" -}}
+{{ .Release.Namespace }}
+{{- end -}}
+
+{{/* Labels by which Services and controllers select; immutable, hence few. */}}
+{{- define "sublet.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: control-plane
+{{- end -}}
+
+{{- define "sublet.labels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: sublet
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{/*
+The metadata of one object of the chart.
+root: the chart's context; name; namespace: another one than the release's, "" for none; labels, annotations: the user's.
+*/}}
+{{- define "sublet.metadata" -}}
+{{- $labels := merge (include "sublet.labels" .root | fromYaml) (.labels | default dict) -}}
+{{- $annotations := merge (deepCopy (.annotations | default dict)) .root.Values.controlPlane.advanced.globalMetadata.annotations -}}
+{{- if .selected }}{{ $labels = merge $labels (include "sublet.selector" .root | fromYaml) }}{{ end -}}
+name: {{ .name }}
+{{- $namespace := include "sublet.namespace" .root -}}
+{{- if hasKey . "namespace" }}{{ $namespace = .namespace }}{{ end }}
+{{- with $namespace }}
+namespace: {{ . }}
+{{- end }}
+labels:
+  {{- toYaml $labels | nindent 2 }}
+{{- with $annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "sublet.serviceAccount" -}}
+{{- $account := .Values.controlPlane.advanced.serviceAccount -}}
+{{- $account.name | default (ternary (printf "vc-%s" .Release.Name) "default" $account.enabled) -}}
+{{- end -}}
+
+{{- define "sublet.workloadServiceAccount" -}}
+{{- $account := .Values.controlPlane.advanced.workloadServiceAccount -}}
+{{- $account.name | default (ternary (printf "vc-workload-%s" .Release.Name) "default" $account.enabled) -}}
+{{- end -}}
+
+{{/* Name of the ClusterRole, which no other release of the host may share. */}}
+{{- define "sublet.clusterRole" -}}
+{{- printf "vc-%s-v-%s" .Release.Name (include "sublet.namespace" .) -}}
+{{- end -}}
+
+{{/*
+An image reference. root: the chart's context; image: a string, or registry, repository, tag and digest; tag: used when it has none.
+A digest wins over the tag.
+*/}}
+{{- define "sublet.image" -}}
+{{- if kindIs "string" .image -}}
+{{ .image }}
+{{- else -}}
+{{- $registry := .root.Values.controlPlane.advanced.defaultImageRegistry | default .image.registry -}}
+{{- $name := ternary (printf "%s/%s" (trimSuffix "/" $registry) .image.repository) .image.repository (ne $registry "") -}}
+{{- if .image.digest -}}
+{{ $name }}@{{ .image.digest }}
+{{- else -}}
+{{ $name }}:{{ .image.tag | default .tag }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The value at a dotted path, as JSON; nothing when it is not there. values: where to look; path: the dotted path. */}}
+{{- define "sublet.value" -}}
+{{- $found := dict "at" .values "there" true -}}
+{{- range splitList "." .path -}}
+{{- if and $found.there (kindIs "map" $found.at) (hasKey $found.at .) -}}
+{{- $_ := set $found "at" (index $found.at .) -}}
+{{- else -}}
+{{- $_ := set $found "there" false -}}
+{{- end -}}
+{{- end -}}
+{{- if $found.there }}{{ $found.at | toJson }}{{ end -}}
+{{- end -}}
+
+{{/* One probe of a container. probe: its values; check: the handler, such as an httpGet. */}}
+{{- define "sublet.probe" -}}
+{{- toYaml (merge (deepCopy .check) (omit .probe "enabled")) -}}
+{{- end -}}
+
+{{/* The security context of a container. root: the chart's context; over: fields laid over it. */}}
+{{- define "sublet.containerSecurityContext" -}}
+{{- $context := deepCopy .root.Values.controlPlane.statefulSet.security.containerSecurityContext -}}
+{{- toYaml (mergeOverwrite $context (deepCopy (.over | default dict))) -}}
+{{- end -}}
+
+{{/* The address under which the control plane is reached inside the host. */}}
+{{- define "sublet.server" -}}
+https://{{ .Release.Name }}.{{ include "sublet.namespace" . }}.svc
+{{- end -}}
+
+{{/* Whether the store lies on a PersistentVolumeClaim: "true" or "". */}}
+{{- define "sublet.persistent" -}}
+{{- if ne (.Values.controlPlane.statefulSet.persistence.volumeClaim.enabled | toString) "false" }}true{{ end -}}
+{{- end -}}
+
+{{/* Who gets the rights: the control plane's ServiceAccount. */}}
+{{- define "sublet.subject" -}}
+- kind: ServiceAccount
+  name: {{ include "sublet.serviceAccount" . }}
+  namespace: {{ include "sublet.namespace" . }}
+{{- end -}}

@@ -1,0 +1,129 @@
+{{/* The rows of files/rules.yaml whose toggle is on, as JSON. */}}
+{{- define "sublet.rows" -}}
+{{- $rows := list -}}
+{{- range .Files.Get "files/rules.yaml" | fromYamlArray -}}
+{{- if eq (include "sublet.value" (dict "values" $.Values "path" .toggle)) "true" -}}
+{{- $rows = append $rows . -}}
+{{- end -}}
+{{- end -}}
+{{- $rows | toJson -}}
+{{- end -}}
+
+{{/* The same rows as the syncer gets them: without what only the chart reads. */}}
+{{- define "sublet.syncerRows" -}}
+{{- $rows := list -}}
+{{- range include "sublet.rows" . | fromJsonArray -}}
+{{- $selection := "all" -}}
+{{- if .selectionToggle -}}
+{{- $all := eq (include "sublet.value" (dict "values" $.Values "path" .selectionToggle)) "true" -}}
+{{- $selection = ternary "all" "used" $all -}}
+{{- end -}}
+{{- $row := omit . "toggle" "selectionToggle" "rights" "moreRights" -}}
+{{- $rows = append $rows (set $row "selection" $selection) -}}
+{{- end -}}
+{{- $rows | toJson -}}
+{{- end -}}
+
+{{/* The rules of the rows of one scope, as JSON: a row's own, then what goes with it. root: the chart's context; scope. */}}
+{{- define "sublet.rowRights" -}}
+{{- $rules := list -}}
+{{- range include "sublet.rows" .root | fromJsonArray -}}
+{{- if eq .scope $.scope -}}
+{{- $rules = append $rules (dict "apiGroups" (list .group) "resources" (list .resource) "verbs" .rights) -}}
+{{- range .moreRights | default list }}{{ $rules = append $rules . }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- $rules | toJson -}}
+{{- end -}}
+
+{{/* The kubeconfig Secrets, as JSON: vc-NAME first, then exportKubeConfig.additionalSecrets. */}}
+{{- define "sublet.kubeconfigs" -}}
+{{- $export := .Values.exportKubeConfig -}}
+{{- $own := dict "name" (printf "vc-%s" .Release.Name) "namespace" (include "sublet.namespace" .) -}}
+{{- $first := merge $own (pick $export "context" "server" "insecure" "serviceAccount") -}}
+{{- $all := list -}}
+{{- range prepend $export.additionalSecrets $first -}}
+{{- $account := .serviceAccount | default dict -}}
+{{- $entry := dict
+      "secret" .name
+      "namespace" (.namespace | default (include "sublet.namespace" $))
+      "context" (.context | default "")
+      "server" (.server | default (include "sublet.server" $))
+      "insecure" (.insecure | default false)
+      "serviceAccount" nil -}}
+{{- if $account.name -}}
+{{- $_ := set $entry "serviceAccount" (dict
+      "name" $account.name
+      "namespace" ($account.namespace | default "kube-system")
+      "clusterRole" ($account.clusterRole | default "")) -}}
+{{- end -}}
+{{- $all = append $all $entry -}}
+{{- end -}}
+{{- $all | toJson -}}
+{{- end -}}
+
+{{- define "sublet.coredns.corefile" -}}
+{{- .Values.controlPlane.coredns.overwriteConfig | default (tpl (.Files.Get "files/Corefile") .) -}}
+{{- end -}}
+
+{{/* What the syncer applies into the virtual cluster, as multi-document YAML. */}}
+{{- define "sublet.manifests" -}}
+{{- $dns := .Values.controlPlane.coredns -}}
+{{- if $dns.enabled -}}
+{{- $dns.overwriteManifests | default (tpl (.Files.Get "files/coredns.yaml") .) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The config document: the values as the syncer reads them, resolved, nothing left to decide. */}}
+{{- define "sublet.config" -}}
+{{- $pods := .Values.sync.toHost.pods -}}
+{{- $hosts := $pods.rewriteHosts -}}
+cluster:
+  name: {{ .Release.Name | quote }}
+  namespace: {{ include "sublet.namespace" . | quote }}
+  domain: {{ .Values.networking.advanced.clusterDomain | quote }}
+  service: {{ .Release.Name | quote }}
+  owner:
+    apiVersion: v1
+    kind: ConfigMap
+    name: vc-owner-{{ .Release.Name }}
+  workloadServiceAccount: {{ include "sublet.workloadServiceAccount" . | quote }}
+  serviceCIDR: {{ .Values.networking.serviceCIDR | quote }}
+  extraSANs:
+    {{- toYaml .Values.controlPlane.proxy.extraSANs | nindent 4 }}
+kubeconfigs:
+  {{- include "sublet.kubeconfigs" . | fromJsonArray | toYaml | nindent 2 }}
+pods:
+  {{- toYaml (pick $pods "translateImage" "enforceTolerations" "runtimeClassName" "priorityClassName") | nindent 2 }}
+  rewriteHosts:
+    enabled: {{ $hosts.enabled }}
+    image: {{ include "sublet.image" (dict "root" . "image" $hosts.initContainer.image) | quote }}
+    resources:
+      {{- toYaml $hosts.initContainer.resources | nindent 6 }}
+nodes:
+  fromHost: {{ .Values.sync.fromHost.nodes.enabled }}
+  selector:
+    {{- toYaml .Values.sync.fromHost.nodes.selector | nindent 4 }}
+metadata:
+  {{- toYaml .Values.sync.metadata | nindent 2 }}
+logging:
+  level: {{ .Values.logging.level }}
+events:
+  enabled: {{ .Values.sync.fromHost.events.enabled }}
+rules:
+  {{- include "sublet.syncerRows" . | fromJsonArray | toYaml | nindent 2 }}
+manifests: |
+  {{- include "sublet.manifests" . | nindent 2 }}
+{{- end -}}
+
+{{/* Who may come without credentials: health checks, and nothing else. */}}
+{{- define "sublet.authentication" -}}
+apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+anonymous:
+  enabled: true
+  conditions:
+    - path: /livez
+    - path: /readyz
+    - path: /healthz
+{{- end -}}

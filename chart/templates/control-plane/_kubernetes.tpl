@@ -1,0 +1,164 @@
+{{/* kube-apiserver and kube-controller-manager: upstream images, and why each flag is set. */}}
+
+{{- define "sublet.serviceRange" -}}
+{{ .Values.networking.serviceCIDR | default "10.96.0.0/12" }}
+{{- end -}}
+
+{{/* The store's socket: an emptyDir is out of reach for other pods and for the tenant's webhooks. */}}
+{{- define "sublet.store.address" -}}
+unix:///run/kine/kine.sock
+{{- end -}}
+
+{{/* Fields of a container that runs a Kubernetes component. root: the chart's context; component: its values; capabilities. */}}
+{{- define "sublet.kubernetesContainer" -}}
+{{- $k8s := .root.Values.controlPlane.distro.k8s -}}
+image: {{ include "sublet.image" (dict "root" .root "image" .component.image "tag" (include "sublet.kubernetesTag" .root)) }}
+imagePullPolicy: {{ $k8s.imagePullPolicy }}
+{{- with .component.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- $over := mergeOverwrite (dict "capabilities" (.capabilities | default dict)) $k8s.securityContext }}
+securityContext:
+  {{- include "sublet.containerSecurityContext" (dict "root" .root "over" $over) | nindent 2 }}
+{{- end -}}
+
+{{- define "sublet.kubernetesTag" -}}
+v{{ trimPrefix "v" .Values.controlPlane.distro.k8s.version }}
+{{- end -}}
+
+{{- define "sublet.apiserver" -}}
+{{- $server := .Values.controlPlane.distro.k8s.apiServer -}}
+{{- $probes := .Values.controlPlane.statefulSet.probes -}}
+{{- $domain := .Values.networking.advanced.clusterDomain -}}
+name: apiserver
+restartPolicy: Always
+command:
+  - kube-apiserver
+  - --etcd-servers={{ include "sublet.store.address" . }}
+  - --secure-port=8443
+  - --advertise-address=$(POD_IP)
+  - --tls-cert-file=/pki/apiserver.crt
+  - --tls-private-key-file=/pki/apiserver.key
+  - --client-ca-file=/pki/ca.crt
+  # Anonymous requests reach the health checks only.
+  - --authentication-config=/etc/sublet/authentication.yaml
+  - --authorization-mode=Node,RBAC
+  - --enable-admission-plugins=NodeRestriction
+  - --enable-bootstrap-token-auth=false
+  - --allow-privileged=true
+  # Logs, exec and port-forward go to the syncer in this pod, which every virtual node names as localhost.
+  - --kubelet-preferred-address-types=InternalDNS,InternalIP,Hostname
+  - --kubelet-certificate-authority=/pki/ca.crt
+  - --kubelet-client-certificate=/pki/apiserver-kubelet-client.crt
+  - --kubelet-client-key=/pki/apiserver-kubelet-client.key
+  - --proxy-client-cert-file=/pki/front-proxy-client.crt
+  - --proxy-client-key-file=/pki/front-proxy-client.key
+  - --requestheader-client-ca-file=/pki/front-proxy-ca.crt
+  - --requestheader-allowed-names=front-proxy-client
+  - --requestheader-extra-headers-prefix=X-Remote-Extra-
+  - --requestheader-group-headers=X-Remote-Group
+  - --requestheader-username-headers=X-Remote-User
+  - --service-account-issuer=https://kubernetes.default.svc.{{ $domain }}
+  - --service-account-key-file=/pki/sa.pub
+  - --service-account-signing-key-file=/pki/sa.key
+  # Tokens live as long as they say; the syncer refreshes them.
+  - --service-account-extend-token-expiration=false
+  - --service-cluster-ip-range={{ include "sublet.serviceRange" . }}
+  # The syncer keeps the endpoints of default/kubernetes.
+  - --endpoint-reconciler-type=none
+  - --profiling=false
+  {{- with $server.extraArgs }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+ports:
+  - {name: https, containerPort: 8443, protocol: TCP}
+{{- with $probes.startupProbe }}
+{{- if .enabled }}
+startupProbe:
+  {{- include "sublet.probe" (dict "probe" . "check" (dict "httpGet" (dict "path" "/readyz" "port" 8443 "scheme" "HTTPS"))) | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- with $probes.livenessProbe }}
+{{- if .enabled }}
+livenessProbe:
+  {{- include "sublet.probe" (dict "probe" . "check" (dict "httpGet" (dict "path" "/livez" "port" 8443 "scheme" "HTTPS"))) | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- with $probes.readinessProbe }}
+{{- if .enabled }}
+readinessProbe:
+  {{- include "sublet.probe" (dict "probe" . "check" (dict "httpGet" (dict "path" "/readyz" "port" 8443 "scheme" "HTTPS"))) | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- /* The public image's binary carries this capability and does not start where it is out of bounds. */}}
+{{ include "sublet.kubernetesContainer" (dict "root" . "component" $server "capabilities" (dict "add" (list "NET_BIND_SERVICE"))) }}
+env:
+  - name: POD_IP
+    valueFrom: {fieldRef: {fieldPath: status.podIP}}
+  {{- with .Values.controlPlane.distro.k8s.env }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+volumeMounts:
+  - {name: pki, mountPath: /pki, readOnly: true}
+  - {name: store-socket, mountPath: /run/kine}
+  - {name: authentication, mountPath: /etc/sublet, readOnly: true}
+{{- end -}}
+
+{{/*
+Controllers that a virtual cluster must not run: its nodes are shown by the syncer, its volumes and load balancers are the host's.
+*/}}
+{{- define "sublet.disabledControllers" -}}
+{{- list
+      "cloud-node-lifecycle-controller"
+      "device-taint-eviction-controller"
+      "node-ipam-controller"
+      "node-lifecycle-controller"
+      "node-route-controller"
+      "persistentvolume-attach-detach-controller"
+      "persistentvolume-binder-controller"
+      "persistentvolume-expander-controller"
+      "service-lb-controller"
+      "taint-eviction-controller"
+      "ttl-controller" | toJson -}}
+{{- end -}}
+
+{{- define "sublet.controllerManager" -}}
+{{- $manager := .Values.controlPlane.distro.k8s.controllerManager -}}
+name: controller-manager
+command:
+  - kube-controller-manager
+  - --kubeconfig=/pki/controller-manager.conf
+  - --authentication-kubeconfig=/pki/controller-manager.conf
+  - --authorization-kubeconfig=/pki/controller-manager.conf
+  - --client-ca-file=/pki/ca.crt
+  - --requestheader-client-ca-file=/pki/front-proxy-ca.crt
+  - --root-ca-file=/pki/ca.crt
+  - --service-account-private-key-file=/pki/sa.key
+  - --cluster-signing-cert-file=/pki/ca.crt
+  - --cluster-signing-key-file=/pki/ca.key
+  - --use-service-account-credentials=true
+  - --controllers=*{{ range include "sublet.disabledControllers" . | fromJsonArray }},-{{ . }}{{ end }}
+  - --leader-elect={{ gt (int .Values.controlPlane.statefulSet.highAvailability.replicas) 1 }}
+  - --horizontal-pod-autoscaler-sync-period=15s
+  # It alone talks to this API server: the default of 20 requests a second delays the first ServiceAccount by four seconds.
+  - --kube-api-qps=200
+  - --kube-api-burst=300
+  - --profiling=false
+  {{- with $manager.extraArgs }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .Values.controlPlane.statefulSet.probes.livenessProbe }}
+{{- if .enabled }}
+livenessProbe:
+  {{- include "sublet.probe" (dict "probe" . "check" (dict "httpGet" (dict "path" "/healthz" "port" 10257 "scheme" "HTTPS"))) | nindent 2 }}
+{{- end }}
+{{- end }}
+{{ include "sublet.kubernetesContainer" (dict "root" . "component" $manager) }}
+{{- with .Values.controlPlane.distro.k8s.env }}
+env:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+volumeMounts:
+  - {name: pki, mountPath: /pki, readOnly: true}
+{{- end -}}

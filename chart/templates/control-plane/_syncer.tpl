@@ -1,0 +1,66 @@
+{{/* The two containers of the syncer's image, the only ones that hold a credential for the host. */}}
+
+{{- define "sublet.syncerContainer" -}}
+image: {{ include "sublet.image" (dict "root" . "image" .Values.controlPlane.statefulSet.image "tag" .Chart.AppVersion) }}
+imagePullPolicy: {{ .Values.controlPlane.statefulSet.imagePullPolicy }}
+{{- with .Values.controlPlane.statefulSet.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- include "sublet.containerSecurityContext" (dict "root" .) | nindent 2 }}
+env:
+  - name: POD_NAME
+    valueFrom: {fieldRef: {fieldPath: metadata.name}}
+  - name: POD_NAMESPACE
+    valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+  - name: POD_IP
+    valueFrom: {fieldRef: {fieldPath: status.podIP}}
+  {{- with .Values.controlPlane.statefulSet.env }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{- define "sublet.pki" -}}
+name: pki
+command: [python, -m, syncer, pki, --config, /etc/sublet/config.yaml, --out, /pki]
+{{ include "sublet.syncerContainer" . }}
+volumeMounts:
+  - {name: config, mountPath: /etc/sublet, readOnly: true}
+  - {name: host-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+  - {name: pki, mountPath: /pki}
+  - {name: tmp, mountPath: /tmp}
+{{- end -}}
+
+{{- define "sublet.syncer" -}}
+{{- $probes := .Values.controlPlane.statefulSet.probes -}}
+name: syncer
+command: [python, -m, syncer, run, --config, /etc/sublet/config.yaml, --pki, /pki]
+ports:
+  - {name: kubelet, containerPort: 10250, protocol: TCP}
+  - {name: health, containerPort: 8080, protocol: TCP}
+{{- with $probes.startupProbe }}
+{{- if .enabled }}
+startupProbe:
+  {{- include "sublet.probe" (dict "probe" . "check" (dict "httpGet" (dict "path" "/readyz" "port" 8080))) | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- with $probes.livenessProbe }}
+{{- if .enabled }}
+livenessProbe:
+  {{- include "sublet.probe" (dict "probe" . "check" (dict "httpGet" (dict "path" "/healthz" "port" 8080))) | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- with $probes.readinessProbe }}
+{{- if .enabled }}
+readinessProbe:
+  {{- include "sublet.probe" (dict "probe" . "check" (dict "httpGet" (dict "path" "/readyz" "port" 8080))) | nindent 2 }}
+{{- end }}
+{{- end }}
+{{ include "sublet.syncerContainer" . }}
+volumeMounts:
+  - {name: config, mountPath: /etc/sublet, readOnly: true}
+  - {name: host-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+  - {name: pki, mountPath: /pki, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+{{- end -}}
