@@ -7,7 +7,9 @@ from syncer.rules.context import Context
 from syncer.rules.pods import asked, downward
 from syncer.rules.pods.references import items
 
-SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+_AUTOSCALER = "cluster-autoscaler.kubernetes.io/"
+SAFE_TO_EVICT = _AUTOSCALER + "safe-to-evict"
+DAEMON_SET_POD = _AUTOSCALER + "daemonset-pod"
 GATES = PREFIX + "scheduling-gates"
 """The tenant's scheduling gates, so that those of the host are told from them; only on pods that have some."""
 
@@ -23,10 +25,13 @@ def host_metadata(key: Key, pod: Object, context: Context) -> Object:
     gates = items(pod["spec"].get("schedulingGates"))
     if gates:
         annotations[GATES] = " ".join(gate["name"] for gate in gates)
-    controlled = is_controlled(metadata)
-    if controlled and not _has_local_storage(pod["spec"]):
-        # The host's autoscaler does not know the pod's controller, and would keep the pod's node for ever.
-        annotations.setdefault(SAFE_TO_EVICT, "true")
+    owner = controller(metadata)
+    if owner is not None:
+        # The host's autoscaler does not see the controller that would replace the pod, and would keep its node for ever.
+        if not _has_local_storage(pod["spec"]):
+            annotations.setdefault(SAFE_TO_EVICT, "true")
+        if owner.get("kind") == "DaemonSet":
+            annotations.setdefault(DAEMON_SET_POD, "true")
     result: Object = {
         "name": context.host_name(key.name, key.namespace),
         "namespace": context.host_namespace,
@@ -35,13 +40,13 @@ def host_metadata(key: Key, pod: Object, context: Context) -> Object:
     }
     if context.owner is not None:
         # kubectl drain wants a controller, and a controller on the host must not adopt the pod.
-        result["ownerReferences"] = [{**context.owner, "controller": True} if controlled else context.owner]
+        result["ownerReferences"] = [{**context.owner, "controller": True} if owner else context.owner]
     return result
 
 
-def is_controlled(metadata: Object) -> bool:
-    """Whether an object has a controller that would replace it."""
-    return any(reference.get("controller") for reference in items(metadata.get("ownerReferences")))
+def controller(metadata: Object) -> Object | None:
+    """The owner reference of the controller that would replace an object; None when there is none."""
+    return next((owner for owner in items(metadata.get("ownerReferences")) if owner.get("controller")), None)
 
 
 def _has_local_storage(spec: Object) -> bool:

@@ -6,15 +6,13 @@ pod, and what only the host's scheduler needs is dropped.
 
 from __future__ import annotations
 
-from typing import Any
-
 from syncer.names import Key, Object
 from syncer.rules.context import Context
-from syncer.rules.messages import virtual_text
 from syncer.rules.pods import conditions
 from syncer.rules.pods.hosts import VOLUME
 from syncer.rules.pods.references import carried, items
 from syncer.rules.pods.updates import is_pending
+from syncer.rules.text import to_virtual_text
 
 _HOSTS_OWN = frozenset(("nominatedNodeName", "extendedResourceClaimStatus", "nodeAllocatableResourceClaimStatuses"))
 _STATUSES = {
@@ -41,26 +39,22 @@ def status(host: Object, virtual: Object, context: Context) -> Object:
 
 
 class _Text:
-    """Translates messages of one pod, and looks for names only when there is one."""
+    """Translates messages of one pod, and gathers the names that they may hold only when there is a message."""
 
-    __slots__ = ("_arguments", "_context", "_host", "_virtual")
+    __slots__ = ("_context", "_host_uid", "_known", "_virtual")
 
     def __init__(self, host: Object, virtual: Object, context: Context) -> None:
-        self._host, self._virtual, self._context = host["metadata"], virtual, context
-        self._arguments: dict[str, Any] | None = None
+        self._host_uid, self._virtual, self._context = host["metadata"].get("uid"), virtual, context
+        self._known: frozenset[Key] | None = None
 
     def translated(self, text: str) -> str:
-        if self._arguments is None:
-            metadata, context = self._virtual["metadata"], self._context
-            pod = Key("pods", metadata["namespace"], metadata["name"])
-            self._arguments = {
-                "namespace": metadata["namespace"],
-                "cluster": context.cluster,
-                "host_namespace": context.host_namespace,
-                "known": [*carried(self._virtual), pod],
-            }
-        text = text.replace(self._host["uid"], self._virtual["metadata"]["uid"]) if self._host.get("uid") else text
-        return virtual_text(text, **self._arguments)
+        metadata = self._virtual["metadata"]
+        if self._known is None:
+            self._known = carried(self._virtual)
+        if self._host_uid:
+            text = text.replace(self._host_uid, metadata["uid"])
+        key = Key("pods", metadata["namespace"], metadata["name"])
+        return to_virtual_text(text, key, self._context, known=self._known)
 
     def within(self, item: Object) -> Object:
         """`item` with its own message translated; the same object when there is nothing to translate."""

@@ -8,9 +8,9 @@ itself is not fought: see `syncer.rules.pods.asked`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from syncer.names import NAMESPACE_LABEL, Key, Object
+from syncer.names import COPIED, NAMESPACE_LABEL, Key, Object
 from syncer.rules.context import Context
 from syncer.rules.metadata import metadata_patch
 from syncer.rules.pods import conditions, placement
@@ -21,6 +21,8 @@ from syncer.rules.pods.references import items
 
 _FINISHED = ("Succeeded", "Failed")
 _RESIZABLE = ("cpu", "memory")
+_SET_BY_BINDING = frozenset(("topology.kubernetes.io/zone", "topology.kubernetes.io/region"))
+"""Labels that an API server gives a pod when it is bound; the host's does so itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,39 +32,44 @@ class PodPatch:
     subresource: str | None
     """None = the pod itself."""
     body: Object
-    strategic: bool = False
-    """Strategic merge patch; otherwise a JSON merge patch (RFC 7396)."""
+    content_type: Literal["merge", "strategic"] = "merge"
+    """JSON merge patch (RFC 7396) or strategic merge patch."""
 
 
 def patches(key: Key, virtual: Object, host: Object, context: Context) -> list[PodPatch]:
     """What must be sent so that the host pod follows the virtual one; empty when nothing is to be done."""
     if "deletionTimestamp" in host["metadata"]:
         return []
+    spec, there = virtual["spec"], host["spec"]
     parts = pending_parts(virtual, host)
-    wanted = host_metadata(key, virtual, context)
     result: list[PodPatch] = []
     if Part.RESOURCES in parts and (host.get("status") or {}).get("phase") not in _FINISHED:
-        resized = _resized(virtual["spec"], host["spec"])
+        resized = _resized(spec, there)
         if resized:
-            result.append(PodPatch(subresource="resize", body={"spec": resized}, strategic=True))
-    spec: Object = {}
+            result.append(_strategic("resize", {"spec": resized}))
+    changes: Object = {}
     if Part.IMAGES in parts:
-        spec |= _images(virtual["spec"], host["spec"], context)
+        changes |= _images(spec, there, context)
     if Part.PLACEMENT in parts:
-        spec |= _placement(virtual["spec"], host, context)
-    # Comes after the resize: the annotation says that it was asked for.
-    metadata = _metadata(wanted, host["metadata"])
-    body = ({"metadata": metadata} if metadata else {}) | ({"spec": spec} if spec else {})
-    if body:
-        result.append(PodPatch(subresource=None, body=body, strategic=bool(spec)))
+        changes |= _placement(spec, host, context)
+    if changes:
+        result.append(_strategic(None, {"spec": changes}))
+    # After the changes above, for it says that they were asked for: what the host refuses is not asked for again.
+    metadata = _metadata(host_metadata(key, virtual, context), host["metadata"])
+    if metadata:
+        result.append(PodPatch(subresource=None, body={"metadata": metadata}))
+    # After the annotations, which it may read.
     debuggers = _new_ephemeral_containers(virtual, host, context)
     if debuggers:
-        body = {"spec": {"ephemeralContainers": debuggers}}
-        result.append(PodPatch(subresource="ephemeralcontainers", body=body, strategic=True))
-    gates = conditions.for_host(_conditions(host), _conditions(virtual), virtual["spec"])
+        result.append(_strategic("ephemeralcontainers", {"spec": {"ephemeralContainers": debuggers}}))
+    gates = conditions.for_host(_conditions(host), _conditions(virtual), spec)
     if gates:
-        result.append(PodPatch(subresource="status", body={"status": {"conditions": gates}}, strategic=True))
+        result.append(_strategic("status", {"status": {"conditions": gates}}))
     return result
+
+
+def _strategic(subresource: str | None, body: Object) -> PodPatch:
+    return PodPatch(subresource=subresource, body=body, content_type="strategic")
 
 
 def pending_parts(virtual: Object, host: Object) -> frozenset[Part]:
@@ -85,15 +92,16 @@ def _conditions(pod: Object) -> list[Object]:
 
 
 def _metadata(wanted: Object, host: Object) -> Object:
-    patch = metadata_patch(wanted, host)
-    stale = {
-        name: None
-        for name in host.get("labels") or {}
-        if name.startswith(NAMESPACE_LABEL) and name not in wanted["labels"]
+    labels = host.get("labels") or {}
+    expected = {
+        name: value for name, value in wanted["labels"].items() if name in labels or name not in _SET_BY_BINDING
     }
+    patch = metadata_patch({**wanted, "labels": expected}, host)
+    stale = {name: None for name in labels if name.startswith(NAMESPACE_LABEL) and name not in expected}
     if stale:
         patch["labels"] = {**patch.get("labels", {}), **stale}
-    return patch
+    # The host had these labels or annotations already, by itself: there is nothing to say to it.
+    return {} if patch.keys() == {"annotations"} and patch["annotations"].keys() == {COPIED} else patch
 
 
 def _by_name(containers: list[Object] | None) -> dict[str, Object]:
