@@ -13,6 +13,7 @@ from lab.layout import Node
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options) or 0)
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     env = commands_of.add_parser("env", help='print exports: eval "$(python3 -m lab env)"')
     env.set_defaults(run=lambda o: print(commands.shell_exports()))
 
-    images = commands_of.add_parser("images", help="build the images that an installation and the tests need, and load them")
+    images = commands_of.add_parser("images", help="build and load what an installation and the tests need")
     images.add_argument("reference", nargs="*", help="only these")
     images.set_defaults(run=lambda o: _images(o.reference))
 

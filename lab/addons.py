@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from lab import catalogue, cluster, layout, node
 from lab.layout import Node
@@ -33,12 +34,7 @@ def wait() -> None:
 
     def available() -> bool:
         items = json.loads(cluster.kubectl("get", "deployments", "-A", "-o", "json"))["items"]
-        ready = {
-            f"{item['metadata']['namespace']}/{item['metadata']['name']}"
-            for item in items
-            if item["status"].get("availableReplicas") and item["status"].get("observedGeneration") == item["metadata"]["generation"]
-        }
-        return ready.issuperset(_DEPLOYMENTS)
+        return {_full_name(item) for item in items if _is_available(item)}.issuperset(_DEPLOYMENTS)
 
     wait_until(
         available,
@@ -50,6 +46,7 @@ def wait() -> None:
 
 
 def dns() -> str:
+    """The manifest of the host's name server."""
     return _render(
         "coredns.yaml",
         image=catalogue.COREDNS,
@@ -68,6 +65,18 @@ def storage(nodes: Sequence[Node]) -> str:
         helper_image=catalogue.BUSYBOX,
         paths=json.dumps(paths),
         real_nodes=json.dumps(_REAL_NODES),
+    )
+
+
+def _full_name(item: dict[str, Any]) -> str:
+    return f"{item['metadata']['namespace']}/{item['metadata']['name']}"
+
+
+def _is_available(deployment: dict[str, Any]) -> bool:
+    status = deployment["status"]
+    return (
+        bool(status.get("availableReplicas"))
+        and status.get("observedGeneration") == deployment["metadata"]["generation"]
     )
 
 

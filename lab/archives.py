@@ -55,13 +55,9 @@ def write(target: Path, reference: str, entries: Sequence[Entry], settings: Sett
         _write_layer(layer, entries)
         layer_blob = _add_blob(archive, layer, f"{_OCI}.layer.v1.tar")
         config_blob = _add_json(archive, _config(layer_blob["digest"], settings), f"{_OCI}.config.v1+json")
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": f"{_OCI}.manifest.v1+json",
-            "config": config_blob,
-            "layers": [layer_blob],
-        }
-        manifest_blob = _add_json(archive, manifest, manifest["mediaType"])
+        media_type = f"{_OCI}.manifest.v1+json"
+        manifest = {"schemaVersion": 2, "mediaType": media_type, "config": config_blob, "layers": [layer_blob]}
+        manifest_blob = _add_json(archive, manifest, media_type)
         names = {"org.opencontainers.image.ref.name": reference, "io.containerd.image.name": reference}
         index = {"schemaVersion": 2, "manifests": [manifest_blob | {"annotations": names}]}
         _add_file(archive, "index.json", json.dumps(index).encode())

@@ -44,8 +44,9 @@ def ensure(reference: str, archive: Path, digest: str) -> None:
 
 
 def _buildah(*words: str) -> str:
-    storage = ("--root", str(layout.build_storage()), "--runroot", str(layout.RUN / "buildah"), "--storage-driver", "overlay")
-    layout.build_storage().mkdir(parents=True, exist_ok=True)
+    root, run_root = layout.build_storage(), layout.RUN / "buildah"
+    storage = ("--root", str(root), "--runroot", str(run_root), "--storage-driver", "overlay")
+    root.mkdir(parents=True, exist_ok=True)
     return shell.run("unshare", "--mount", "--propagation", "private", "--", "buildah", *storage, *words)
 
 

@@ -124,7 +124,7 @@ BY_REFERENCE = {image.reference: image for image in ALL}
 def entries(image: Assembled, sources: dict[str, Path], *, applets: tuple[str, ...] = ()) -> list[Entry]:
     """The file system of an assembled image. `sources` maps each of its programs to a file; `applets` are busybox's."""
     found = [
-        *(Entry(path=folder) for folder in ("/bin", "/etc", "/usr", "/usr/bin", "/usr/local", "/usr/local/bin", "/var")),
+        *(Entry(path=folder) for folder in _FOLDERS),
         Entry(path="/tmp", mode=0o1777),
         Entry(path="/etc/passwd", text=_PASSWD, mode=0o644),
         Entry(path="/etc/group", text=_GROUP, mode=0o644),
@@ -135,6 +135,7 @@ def entries(image: Assembled, sources: dict[str, Path], *, applets: tuple[str, .
     return found + [Entry(path=path, link=target, mode=0o777) for path, target in links.items()]
 
 
+_FOLDERS = ("/bin", "/etc", "/usr", "/usr/bin", "/usr/local", "/usr/local/bin", "/var")
 _PASSWD = """root:x:0:0:root:/:/bin/sh
 nobody:x:65534:65534:nobody:/:/bin/false
 nonroot:x:65532:65532:nonroot:/:/bin/false

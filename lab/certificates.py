@@ -15,7 +15,8 @@ from pathlib import Path
 from lab import layout, shell
 
 _DAYS = "3650"
-_CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+_ADMINS = "system:masters"  # the group that RBAC is not asked about
+_REQUEST = ("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +32,19 @@ class Certificate:
 
 def control_plane() -> tuple[Certificate, ...]:
     """All leaves that do not belong to one node."""
-    dns = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{layout.CLUSTER_DOMAIN}"]
+    service = ("kubernetes", "default", "svc", *layout.CLUSTER_DOMAIN.split("."))
+    dns = ["localhost", *(".".join(service[:length]) for length in range(1, len(service) + 1))]
     addresses = [layout.API_ADDRESS, layout.HUB_ADDRESS, layout.KUBERNETES_SERVICE_ADDRESS, "127.0.0.1"]
-    server = tuple([f"DNS:{name}" for name in [*dns, "localhost"]] + [f"IP:{address}" for address in addresses])
+    server = (*(f"DNS:{name}" for name in dns), *(f"IP:{address}" for address in addresses))
     return (
         Certificate(name="apiserver", user="kube-apiserver", names=server),
-        Certificate(name="apiserver-kubelet-client", user="kube-apiserver-kubelet-client", organisation="system:masters"),
+        Certificate(name="apiserver-kubelet-client", user="kube-apiserver-kubelet-client", organisation=_ADMINS),
         Certificate(name="front-proxy-client", user="front-proxy-client", authority="front-proxy-ca"),
-        Certificate(name="admin", user="kubernetes-admin", organisation="system:masters"),
+        Certificate(name="admin", user="kubernetes-admin", organisation=_ADMINS),
         Certificate(name="controller-manager", user="system:kube-controller-manager"),
         Certificate(name="scheduler", user="system:kube-scheduler"),
         Certificate(name="kube-proxy", user="system:kube-proxy"),
-        Certificate(name="kwok", user="kwok", organisation="system:masters"),
+        Certificate(name="kwok", user="kwok", organisation=_ADMINS),
     )
 
 
@@ -85,11 +87,10 @@ def ensure(leaves: Sequence[Certificate]) -> None:
 
 def _make_authority(name: str) -> None:
     key, certificate = path(name, "key"), path(name, "part")
-    extensions = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"]
-    shell.run(
-        *("openssl", "req", "-x509", *_CURVE, "-nodes", "-days", _DAYS, "-subj", f"/CN=sublet-lab-{name}"),
-        *(*extensions, "-keyout", key, "-out", certificate),
-    )
+    usage = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature")
+    extensions = [word for extension in usage for word in ("-addext", extension)]
+    subject = ["-subj", f"/CN=sublet-lab-{name}"]
+    shell.run(*_REQUEST, "-x509", "-days", _DAYS, *subject, *extensions, "-keyout", key, "-out", certificate)
     certificate.rename(path(name))
 
 
@@ -104,14 +105,18 @@ def _make_leaf(leaf: Certificate) -> None:
     extensions = ["keyUsage=critical,digitalSignature", f"extendedKeyUsage={usage}"]
     if leaf.names:
         extensions.append(f"subjectAltName={','.join(leaf.names)}")
-    request = shell.run("openssl", "req", *_CURVE, "-nodes", "-new", "-subj", subject, "-keyout", path(leaf.name, "key"))
+    request = shell.run(*_REQUEST, "-new", "-subj", subject, "-keyout", path(leaf.name, "key"))
     extension_file = path(leaf.name, "ext")
     extension_file.write_text("\n".join(extensions))
-    shell.run(
-        *("openssl", "x509", "-req", "-days", _DAYS, "-CA", path(leaf.authority), "-CAkey", path(leaf.authority, "key")),
-        *("-CAcreateserial", "-extfile", extension_file, "-out", path(leaf.name)),
-        stdin=request,
-    )
+    authority: list[str | Path] = [
+        "-CA",
+        path(leaf.authority),
+        "-CAkey",
+        path(leaf.authority, "key"),
+        "-CAcreateserial",
+    ]
+    result = ("-days", _DAYS, "-extfile", extension_file, "-out", path(leaf.name))
+    shell.run("openssl", "x509", "-req", *authority, *result, stdin=request)
     extension_file.unlink()
 
 

@@ -49,9 +49,9 @@ def create(path: str) -> None:
             _inherit_cpuset(parent, current)
 
 
-def join(path: str) -> None:
-    """Moves the calling process into a branch (used between fork and exec)."""
-    (_tracker() / path / "cgroup.procs").write_text(str(os.getpid()))
+def entrance(path: str) -> Path:
+    """The file of a branch that takes the id of a process to move into it."""
+    return _tracker() / path / "cgroup.procs"
 
 
 def members(path: str) -> list[int]:
@@ -94,7 +94,8 @@ def _remove(branch: Path, deadline: float) -> None:
                 folder.rmdir()
             except OSError as error:  # the kernel needs a moment after the last process
                 if time.monotonic() > deadline:
-                    raise LabError(f"cannot remove the cgroup {folder}: {error.strerror}", "run the command again") from error
+                    problem = f"cannot remove the cgroup {folder}: {error.strerror}"
+                    raise LabError(problem, "run the command again") from error
                 time.sleep(0.02)
 
 

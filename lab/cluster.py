@@ -20,5 +20,6 @@ def nodes() -> list[dict[str, Any]]:
 
 
 def is_ready(node: dict[str, Any]) -> bool:
+    """Whether a Node object says of itself that it is ready."""
     conditions = node.get("status", {}).get("conditions", [])
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -70,7 +69,7 @@ def up(*, nodes: int | None = None, fake_nodes: int | None = None, tainted: bool
             toolchain.build([kwok.NAME])
             kwok.scale(fake_nodes, tainted=tainted)
         _link_tools()
-    say(f"the host cluster is up; `export KUBECONFIG={layout.kubeconfig()}` or `eval \"$(python3 -m lab env)\"`")
+    say('the host cluster is up; for kubectl and helm in this shell: eval "$(python3 -m lab env)"')
 
 
 def down(*, purge: bool = False) -> None:
@@ -102,12 +101,14 @@ def prepare_images(references: list[str] | None = None) -> list[images.Archive]:
     packages.check_machine()
     unknown = [name for name in references or [] if name not in catalogue.BY_REFERENCE]
     if unknown:
-        raise LabError(f"not in the lab's catalogue: {', '.join(unknown)}", f"it has: {', '.join(catalogue.BY_REFERENCE)}")
+        known = ", ".join(catalogue.BY_REFERENCE)
+        raise LabError(f"not in the lab's catalogue: {', '.join(unknown)}", f"it has: {known}")
     wanted = [catalogue.BY_REFERENCE[name] for name in references] if references else list(catalogue.ALL)
     with _alone():
         built = images.build(wanted)
         if controlplane.running():
-            images.load([archive for image, archive in zip(wanted, built, strict=True) if _on_nodes(image)], present_nodes())
+            for_nodes = {image.reference for image in wanted if _on_nodes(image)}
+            images.load([archive for archive in built if archive.reference in for_nodes], present_nodes())
     return built
 
 
@@ -136,8 +137,8 @@ def status() -> list[Component]:
 
 def present_nodes() -> tuple[Node, ...]:
     """The real nodes that the lab has now."""
-    indexes = [int(name.removeprefix(f"{layout.NAMESPACE_PREFIX}node-")) for name in network.existing() if "node-" in name]
-    return tuple(Node(index) for index in sorted(indexes))
+    candidates = layout.nodes(layout.MAX_NODES)
+    return tuple(of for of in candidates if network.exists(of.namespace))
 
 
 def shell_exports() -> str:
@@ -177,6 +178,8 @@ def _start_runtime(of: Node, archives: list[images.Archive]) -> None:
 
 
 def _wait_for_nodes(wanted: tuple[Node, ...]) -> None:
+    daemons = [f"{of.name}-{part}" for of in wanted for part in ("kubelet", "containerd")]
+
     def ready() -> bool:
         names = {item["metadata"]["name"] for item in cluster.nodes() if cluster.is_ready(item)}
         return names.issuperset(of.name for of in wanted)
@@ -186,7 +189,7 @@ def _wait_for_nodes(wanted: tuple[Node, ...]) -> None:
         what="nodes are ready",
         seconds=90,
         remedy=f"see the logs of the kubelets in {layout.logs()}",
-        check=lambda: processes.require_alive(*(f"{of.name}-{part}" for of in wanted for part in ("kubelet", "containerd"))),
+        check=lambda: processes.require_alive(*daemons),
         every=0.25,
     )
 

@@ -49,7 +49,9 @@ def running() -> bool:
 
 
 def ready() -> bool:
-    return shell.succeeds(kubectl(), "--kubeconfig", kubeconfig("admin"), "--request-timeout=2s", "get", "--raw", "/readyz")
+    """Whether the API server says of itself that it is ready."""
+    admin = ("--kubeconfig", kubeconfig("admin"), "--request-timeout=2s")
+    return shell.succeeds(kubectl(), *admin, "get", "--raw", "/readyz")
 
 
 def forget() -> None:
@@ -58,10 +60,12 @@ def forget() -> None:
 
 
 def kubectl() -> Path:
+    """The kubectl that belongs to the cluster; a machine's own may be of any age."""
     return toolchain.path("kubectl")
 
 
 def etcd() -> Daemon:
+    """The host's store."""
     return _daemon(
         "etcd",
         f"--data-dir={layout.state() / 'etcd'}",
@@ -74,6 +78,7 @@ def etcd() -> Daemon:
 
 
 def apiserver() -> Daemon:
+    """The host's API server."""
     return _daemon(
         "kube-apiserver",
         f"--etcd-servers={_ETCD}",
@@ -112,6 +117,7 @@ def apiserver() -> Daemon:
 
 
 def controller_manager() -> Daemon:
+    """The host's controllers, all that upstream runs by default."""
     return _daemon(
         "kube-controller-manager",
         *_client("controller-manager"),
@@ -127,11 +133,13 @@ def controller_manager() -> Daemon:
 
 
 def scheduler() -> Daemon:
+    """The host's scheduler."""
     return _daemon("kube-scheduler", *_client("scheduler"))
 
 
 def outside_dns() -> Daemon:
-    return _daemon("coredns", "-conf", str(_corefile()))
+    """The name server that nodes are told to ask about the world outside."""
+    return _daemon("outside-dns", "-conf", str(_corefile()), program="coredns", reads=(_corefile(),))
 
 
 def _client(name: str) -> tuple[str, ...]:
@@ -154,10 +162,11 @@ def _write_corefile() -> None:
     _corefile().write_text(_OUTSIDE_DNS % layout.HUB_ADDRESS)
 
 
-def _daemon(name: str, *arguments: str) -> Daemon:
+def _daemon(name: str, *arguments: str, program: str | None = None, reads: tuple[Path, ...] = ()) -> Daemon:
     return Daemon(
         name=name,
-        command=(*network.inside(layout.HUB_NAMESPACE), str(toolchain.path(name)), *arguments),
+        command=(*network.inside(layout.HUB_NAMESPACE), str(toolchain.path(program or name)), *arguments),
         cgroup=CGROUP,
+        reads=reads,
         environment={"PATH": packages.search_path()},
     )

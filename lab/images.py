@@ -74,8 +74,12 @@ def from_user(name: str) -> Archive:
     target = layout.image_archives() / "from-user.tar"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
-    for tool, *words in (("buildah", "push", "-q", name, f"oci-archive:{target}:{name}"), ("docker", "save", "-o", str(target), name)):
-        if packages.find(tool) and shell.succeeds(tool, *words):
+    exports = (
+        ("buildah", "push", "-q", name, f"oci-archive:{target}:{name}"),
+        ("docker", "save", "-o", str(target), name),
+    )
+    for command in exports:
+        if packages.find(command[0]) and shell.succeeds(*command):
             return Archive(reference=name, file=target)
     raise LabError(
         f"{name} is no file, no image of the lab's catalogue, and neither buildah nor docker has it",

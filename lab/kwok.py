@@ -23,7 +23,8 @@ def scale(count: int, *, tainted: bool = False) -> None:
     """Makes the cluster have exactly `count` fake nodes, kwok-1 onwards. A taint keeps pods away that do not ask for one."""
     if not 0 <= count <= MAXIMUM:
         raise LabError(f"{count} fake nodes are out of range", f"ask for 0 to {MAXIMUM}")
-    wanted = {item["metadata"]["name"]: item for index in range(1, count + 1) if (item := node_object(index, tainted=tainted))}
+    objects = [node_object(index, tainted=tainted) for index in range(1, count + 1)]
+    wanted = {item["metadata"]["name"]: item for item in objects}
     present = {item["metadata"]["name"]: item for item in cluster.nodes() if _is_fake(item)}
     right = {name for name, item in present.items() if name in wanted and _has_taint(item) == tainted}
     with step(f"{count} fake nodes"):
@@ -34,7 +35,8 @@ def scale(count: int, *, tainted: bool = False) -> None:
             return
         processes.start(daemon())
         if missing := [item for name, item in wanted.items() if name not in right]:
-            cluster.kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": missing}))
+            manifest = {"apiVersion": "v1", "kind": "List", "items": missing}
+            cluster.kubectl("create", "-f", "-", stdin=json.dumps(manifest))
         wait_until(
             lambda: _all_ready(count),
             what="fake nodes are ready",
@@ -77,6 +79,7 @@ def node_object(index: int, *, tainted: bool = False) -> dict[str, Any]:
 
 
 def daemon() -> Daemon:
+    """kwok itself, in the hub."""
     program = toolchain.build([NAME])[NAME]
     stages = [f"--config={file}" for file in toolchain.files(NAME)]
     return Daemon(

@@ -45,14 +45,17 @@ def state() -> Path:
 
 
 def logs() -> Path:
+    """One file per daemon, made anew by each fresh `up`."""
     return state() / "logs"
 
 
 def certificates() -> Path:
+    """Certificates, keys and the kubeconfigs of components."""
     return state() / "certificates"
 
 
 def audit_log() -> Path:
+    """Who asked the host's API server for what."""
     return logs() / "audit.log"
 
 
@@ -62,6 +65,7 @@ def kubeconfig() -> Path:
 
 
 def image_archives() -> Path:
+    """Images as OCI archives, by reference and key."""
     return toolchain.cache_root() / "images"
 
 
@@ -71,6 +75,7 @@ def build_storage() -> Path:
 
 
 def namespace_path(namespace: str) -> Path:
+    """The file that stands for a network namespace."""
     return Path("/run/netns") / namespace
 
 
@@ -82,18 +87,22 @@ class Node:
 
     @property
     def name(self) -> str:
+        """Its Node's name."""
         return f"node-{self.index}"
 
     @property
     def namespace(self) -> str:
+        """Its network namespace."""
         return f"{NAMESPACE_PREFIX}{self.name}"
 
     @property
     def address(self) -> str:
+        """Its InternalIP."""
         return f"172.30.0.{10 + self.index}"
 
     @property
     def pod_range(self) -> str:
+        """Where its pods' addresses come from; as many as a kubelet takes pods."""
         return f"10.244.{self.index}.0/24"
 
     @property
@@ -118,6 +127,7 @@ class Node:
 
     @property
     def cgroup(self) -> str:
+        """Its branch of the cgroup tree; pods are below it."""
         return f"{CGROUP}/{self.name}"
 
     def enter(self, anchor: int) -> tuple[str, ...]:
@@ -126,4 +136,5 @@ class Node:
 
 
 def nodes(count: int) -> tuple[Node, ...]:
+    """The first `count` nodes."""
     return tuple(Node(index) for index in range(1, count + 1))

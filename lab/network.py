@@ -85,6 +85,7 @@ def existing() -> list[str]:
 
 
 def exists(namespace: str) -> bool:
+    """Whether there is a namespace of this name."""
     return (_NETNS / namespace).exists()
 
 
@@ -94,6 +95,7 @@ def inside(namespace: str) -> tuple[str, ...]:
 
 
 def available() -> bool:
+    """Whether this machine has the tools to have made any."""
     return shutil.which("ip") is not None
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from lab import certificates, cgroups, controlplane, layout, network, nodeconfig, packages, processes, shell, toolchain
 from lab.errors import LabError
@@ -52,16 +51,15 @@ def start_runtime(node: Node) -> None:
 def start_kubelet(node: Node) -> None:
     """Registers the node and starts kubelet and kube-proxy; the API server must be ready."""
     certificates.ensure([certificates.node(node)])
-    _write_json(
-        node.folder / "kubelet.json",
-        nodeconfig.kubelet(
-            node,
-            certificate=certificates.path(node.name),
-            key=certificates.path(node.name, "key"),
-            authority=certificates.path("ca"),
-        ),
+    kubelet = nodeconfig.kubelet(
+        node,
+        certificate=certificates.path(node.name),
+        key=certificates.path(node.name, "key"),
+        authority=certificates.path("ca"),
     )
-    _write_json(node.folder / "kube-proxy.json", nodeconfig.kube_proxy(node, kubeconfig=certificates.kubeconfig("kube-proxy")))
+    kube_proxy = nodeconfig.kube_proxy(node, kubeconfig=certificates.kubeconfig("kube-proxy"))
+    _write(_config(node, "kubelet"), json.dumps(kubelet, indent=2))
+    _write(_config(node, "kube-proxy"), json.dumps(kube_proxy, indent=2))
     admin = ("--kubeconfig", certificates.kubeconfig("admin"))
     if not shell.succeeds(controlplane.kubectl(), *admin, "get", "node", node.name):
         manifest = json.dumps(nodeconfig.node_object(node))
@@ -115,14 +113,14 @@ def _forget_containers(node: Node) -> bool:
 
 
 def _write_runtime_files(node: Node) -> None:
-    for folder in (node.run, node.folder / "log", volumes(node), nodeconfig.cni_folder(node)):
+    for folder in (node.run, node.folder / "log", volumes(node)):
         folder.mkdir(parents=True, exist_ok=True)
-    _write_json(nodeconfig.cni_folder(node) / "10-lab.conflist", nodeconfig.cni(node))
-    (node.folder / "containerd.toml").write_text(nodeconfig.containerd(node, cni_binaries=packages.cni_folder()))
-    nodeconfig.resolv_conf(node).write_text(f"nameserver {layout.HUB_ADDRESS}\n")
+    _write(nodeconfig.cni_folder(node) / "10-lab.conflist", json.dumps(nodeconfig.cni(node), indent=2))
+    _write(node.folder / "containerd.toml", nodeconfig.containerd(node, cni_binaries=packages.cni_folder()))
+    _write(nodeconfig.resolv_conf(node), f"nameserver {layout.HUB_ADDRESS}\n")
 
 
-def _wait_for(node: Node, condition: Any, *, what: str, daemon: str) -> None:
+def _wait_for(node: Node, condition: Callable[[], bool], *, what: str, daemon: str) -> None:
     name = f"{node.name}-{daemon}"
     wait_until(
         condition,
@@ -145,41 +143,48 @@ def _anchor(node: Node) -> Daemon:
 
 
 def _containerd(node: Node) -> Daemon:
-    program = str(packages.find("containerd"))
-    return _inside(node, "containerd", (program, "--config", str(node.folder / "containerd.toml")))
+    config = node.folder / "containerd.toml"
+    return _inside(node, "containerd", (str(packages.find("containerd")), "--config", str(config)), reads=(config,))
 
 
 def _kubelet(node: Node) -> Daemon:
-    return _inside(
-        node,
-        "kubelet",
-        (
-            str(toolchain.path("kubelet")),
-            f"--config={node.folder / 'kubelet.json'}",
-            f"--kubeconfig={certificates.kubeconfig(node.name)}",
-            f"--root-dir={node.folder / 'kubelet'}",
-            f"--hostname-override={node.name}",
-            f"--node-ip={node.address}",
-        ),
+    config, kubeconfig = _config(node, "kubelet"), certificates.kubeconfig(node.name)
+    command = (
+        str(toolchain.path("kubelet")),
+        f"--config={config}",
+        f"--kubeconfig={kubeconfig}",
+        f"--root-dir={node.folder / 'kubelet'}",
+        f"--hostname-override={node.name}",
+        f"--node-ip={node.address}",
     )
+    return _inside(node, "kubelet", command, reads=(config, kubeconfig))
 
 
 def _kube_proxy(node: Node) -> Daemon:
-    return _inside(node, "kube-proxy", (str(toolchain.path("kube-proxy")), f"--config={node.folder / 'kube-proxy.json'}"))
+    config = _config(node, "kube-proxy")
+    return _inside(node, "kube-proxy", (str(toolchain.path("kube-proxy")), f"--config={config}"), reads=(config,))
 
 
-def _inside(node: Node, name: str, command: Sequence[str]) -> Daemon:
-    return _daemon(f"{node.name}-{name}", node, (*enter(node), *command))
+def _inside(node: Node, name: str, command: Sequence[str], *, reads: tuple[Path, ...]) -> Daemon:
+    return _daemon(f"{node.name}-{name}", node, (*enter(node), *command), reads=reads)
 
 
-def _daemon(name: str, node: Node, command: tuple[str, ...]) -> Daemon:
+def _daemon(name: str, node: Node, command: tuple[str, ...], *, reads: tuple[Path, ...] = ()) -> Daemon:
     return Daemon(
         name=name,
         command=command,
         cgroup=f"{node.cgroup}/daemons",
+        reads=reads,
         environment={"PATH": packages.search_path()},
     )
 
 
-def _write_json(file: Path, content: dict[str, Any]) -> None:
-    file.write_text(json.dumps(content, indent=2))
+def _config(node: Node, program: str) -> Path:
+    return node.folder / f"{program}.json"
+
+
+def _write(file: Path, content: str) -> None:
+    """Writes a file unless it says so already: kube-proxy ends itself when its file is touched."""
+    if not file.exists() or file.read_text() != content:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)

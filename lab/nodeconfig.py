@@ -58,6 +58,7 @@ def kubelet(node: Node, *, certificate: Path, key: Path, authority: Path) -> dic
 
 
 def kube_proxy(node: Node, *, kubeconfig: Path) -> dict[str, Any]:
+    """kube-proxy's configuration."""
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
@@ -118,10 +119,12 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.tracing.proc
 
 
 def cni_folder(node: Node) -> Path:
+    """Where containerd looks for the node's CNI configuration."""
     return node.folder / "cni"
 
 
 def resolv_conf(node: Node) -> Path:
+    """What pods that ask for the node's name server get."""
     return node.folder / "resolv.conf"
 
 

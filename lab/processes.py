@@ -6,6 +6,7 @@ crash, a reboot, or a reused id) is never taken for a living process, and no for
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -18,58 +19,74 @@ from pathlib import Path
 from lab import cgroups, layout
 from lab.errors import LabError
 
+# Enters a cgroup, then becomes the program: from its first moment a daemon is where `down` will look for it.
+_JOIN = ("sh", "-c", 'echo $$ > "$0" && exec "$@"')
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
-    """A program to keep running. `name` is its file name in logs and records, such as node-1-kubelet."""
+    """A program to keep running. `name` is its file name in logs and records, such as node-1-kubelet.
+
+    `reads` are its configuration files: a change of one, as of the command, is a reason to start the program again.
+    """
 
     name: str
     command: tuple[str, ...]
     cgroup: str
+    reads: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def identity(self) -> str:
+        """A digest of all that makes the running program what it is."""
+        digest = hashlib.sha256(repr(self.command).encode())
+        for file in self.reads:
+            digest.update(file.read_bytes())
+        return digest.hexdigest()
+
+    @property
     def log(self) -> Path:
+        """Its stdout and stderr."""
         return layout.logs() / f"{self.name}.log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A started daemon. `started` is the kernel's start time in clock ticks since boot."""
+    """A started daemon. `started` is the kernel's start time in clock ticks since boot, `identity` that of the Daemon."""
 
     name: str
     pid: int
     started: int
     boot: str
-    command: tuple[str, ...]
+    identity: str
 
     @property
     def alive(self) -> bool:
+        """Whether this very process still runs."""
         return self.boot == _boot() and _start_time(self.pid) == self.started
 
 
 def start(daemon: Daemon) -> bool:
-    """Starts a daemon unless it runs already with the same command. Returns whether it was started now."""
+    """Starts a daemon unless it runs already as it should. Returns whether it was started now."""
     record = find(daemon.name)
-    if record and record.alive and record.command == daemon.command:
+    if record and record.alive and record.identity == daemon.identity:
         return False
     stop(daemon.name)
     daemon.log.parent.mkdir(parents=True, exist_ok=True)
     with daemon.log.open("ab") as output:
         process = subprocess.Popen(
-            daemon.command,
+            (*_JOIN, str(cgroups.entrance(daemon.cgroup)), *daemon.command),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd="/",
             env=dict(os.environ) | dict(daemon.environment),
             start_new_session=True,
-            preexec_fn=lambda: cgroups.join(daemon.cgroup),
         )
     started = _start_time(process.pid)
     if started is None:
         raise LabError(f"{daemon.name} died at once", f"see {daemon.log}")
-    record = Record(name=daemon.name, pid=process.pid, started=started, boot=_boot(), command=daemon.command)
+    record = Record(name=daemon.name, pid=process.pid, started=started, boot=_boot(), identity=daemon.identity)
     _file(daemon.name).parent.mkdir(parents=True, exist_ok=True)
     _file(daemon.name).write_text(json.dumps(asdict(record)))
     process.returncode = 0  # it is not ours to wait for any more
@@ -92,13 +109,13 @@ def stop(name: str, *, grace: float = 5) -> None:
 def find(name: str) -> Record | None:
     """The record of a daemon, alive or not."""
     try:
-        fields = json.loads(_file(name).read_text())
-        return Record(**fields | {"command": tuple(fields["command"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        return Record(**json.loads(_file(name).read_text()))
+    except (OSError, ValueError, TypeError):
         return None
 
 
 def alive(name: str) -> bool:
+    """Whether a daemon of this name runs."""
     record = find(name)
     return record is not None and record.alive
 

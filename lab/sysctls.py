@@ -27,7 +27,8 @@ def prepare() -> None:
     record = _record()
     if not record.exists():
         record.parent.mkdir(parents=True, exist_ok=True)
-        values = {name: _file(name).read_text().strip() for name in (*_SET_BY_KUBELET, *_AT_LEAST) if _file(name).exists()}
+        present = [name for name in (*_SET_BY_KUBELET, *_AT_LEAST) if _file(name).exists()]
+        values = {name: _file(name).read_text().strip() for name in present}
         record.write_text(json.dumps(values))
     for name, least in _AT_LEAST.items():
         if int(_file(name).read_text()) < least:

