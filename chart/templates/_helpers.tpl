@@ -57,20 +57,19 @@ annotations:
 {{- end -}}
 
 {{/*
-An image reference. root: the chart's context; image: a string, or registry, repository, tag and digest; tag: used when it has none.
-A digest wins over the tag.
+An image reference. root: the chart's context; name: its row in files/images.yaml; image: the user's value, a string or parts of a
+reference that are laid over that row; tag: for a row without one. A digest wins over the tag.
 */}}
 {{- define "sublet.image" -}}
-{{- if kindIs "string" .image -}}
+{{- if and (kindIs "string" .image) .image -}}
 {{ .image }}
 {{- else -}}
-{{- $registry := .root.Values.controlPlane.advanced.defaultImageRegistry | default .image.registry -}}
-{{- $name := ternary (printf "%s/%s" (trimSuffix "/" $registry) .image.repository) .image.repository (ne $registry "") -}}
-{{- if .image.digest -}}
-{{ $name }}@{{ .image.digest }}
-{{- else -}}
-{{ $name }}:{{ .image.tag | default .tag }}
-{{- end -}}
+{{- $row := index (.root.Files.Get "files/images.yaml" | fromYaml) .name -}}
+{{- range $part, $value := .image | default dict }}{{ if $value }}{{ $_ := set $row $part $value }}{{ end }}{{ end -}}
+{{- $registry := .root.Values.controlPlane.advanced.defaultImageRegistry | default $row.registry | trimSuffix "/" -}}
+{{- $suffix := printf ":%s" ($row.tag | default .tag) -}}
+{{- if $row.digest }}{{ $suffix = printf "@%s" $row.digest }}{{ end -}}
+{{ $registry }}/{{ $row.repository }}{{ $suffix }}
 {{- end -}}
 {{- end -}}
 

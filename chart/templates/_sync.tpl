@@ -97,7 +97,7 @@ pods:
   {{- toYaml (pick $pods "translateImage" "enforceTolerations" "runtimeClassName" "priorityClassName") | nindent 2 }}
   rewriteHosts:
     enabled: {{ $hosts.enabled }}
-    image: {{ include "sublet.image" (dict "root" . "image" $hosts.initContainer.image) | quote }}
+    image: {{ include "sublet.image" (dict "root" . "name" "rewriteHosts" "image" $hosts.initContainer.image) | quote }}
     resources:
       {{- toYaml $hosts.initContainer.resources | nindent 6 }}
 nodes:

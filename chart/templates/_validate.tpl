@@ -62,7 +62,7 @@ true
       "controlPlane.statefulSet.image" $control.statefulSet.image
       "controlPlane.distro.k8s.apiServer.image" $control.distro.k8s.apiServer.image
       "controlPlane.distro.k8s.controllerManager.image" $control.distro.k8s.controllerManager.image -}}
-{{- if contains "loft-sh/" (include "sublet.image" (dict "root" $ "image" $image)) -}}
+{{- if contains "loft-sh/" (toString $image) -}}
 {{- fail (printf "%s names an image of vCluster, which Sublet cannot run; unset it" $path) -}}
 {{- end -}}
 {{- end -}}

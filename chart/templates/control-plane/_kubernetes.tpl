@@ -9,12 +9,16 @@
 unix:///run/kine/kine.sock
 {{- end -}}
 
-{{/* Fields of a container that runs a Kubernetes component. root: the chart's context; component: its values; capabilities. */}}
+{{/* Fields of a container that runs a Kubernetes component. root: the chart's context; name: apiServer or controllerManager; capabilities. */}}
 {{- define "sublet.kubernetesContainer" -}}
 {{- $k8s := .root.Values.controlPlane.distro.k8s -}}
-image: {{ include "sublet.image" (dict "root" .root "image" .component.image "tag" (include "sublet.kubernetesTag" .root)) }}
-imagePullPolicy: {{ $k8s.imagePullPolicy }}
-{{- with .component.resources }}
+{{- $component := index $k8s .name -}}
+{{- $tag := include "sublet.kubernetesTag" .root -}}
+image: {{ include "sublet.image" (dict "root" .root "name" .name "image" $component.image "tag" $tag) }}
+{{- with $k8s.imagePullPolicy }}
+imagePullPolicy: {{ . }}
+{{- end }}
+{{- with $component.resources }}
 resources:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -92,7 +96,7 @@ readinessProbe:
 {{- end }}
 {{- end }}
 {{- /* The public image's binary carries this capability and does not start where it is out of bounds. */}}
-{{ include "sublet.kubernetesContainer" (dict "root" . "component" $server "capabilities" (dict "add" (list "NET_BIND_SERVICE"))) }}
+{{ include "sublet.kubernetesContainer" (dict "root" . "name" "apiServer" "capabilities" (dict "add" (list "NET_BIND_SERVICE"))) }}
 env:
   - name: POD_IP
     valueFrom: {fieldRef: {fieldPath: status.podIP}}
@@ -154,7 +158,7 @@ livenessProbe:
   {{- include "sublet.probe" (dict "probe" . "check" (dict "httpGet" (dict "path" "/healthz" "port" 10257 "scheme" "HTTPS"))) | nindent 2 }}
 {{- end }}
 {{- end }}
-{{ include "sublet.kubernetesContainer" (dict "root" . "component" $manager) }}
+{{ include "sublet.kubernetesContainer" (dict "root" . "name" "controllerManager") }}
 {{- with .Values.controlPlane.distro.k8s.env }}
 env:
   {{- toYaml . | nindent 2 }}

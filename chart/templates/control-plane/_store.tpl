@@ -10,8 +10,10 @@
 {{- $database := .Values.controlPlane.backingStore.database -}}
 name: store
 restartPolicy: Always
-image: {{ include "sublet.image" (dict "root" . "image" $database.image) }}
-imagePullPolicy: {{ .Values.controlPlane.statefulSet.imagePullPolicy }}
+image: {{ include "sublet.image" (dict "root" . "name" "kine" "image" $database.image) }}
+{{- with .Values.controlPlane.statefulSet.imagePullPolicy }}
+imagePullPolicy: {{ . }}
+{{- end }}
 command:
   - kine
   - --endpoint={{ include "sublet.store.endpoint" . }}

@@ -1,8 +1,10 @@
 {{/* The two containers of the syncer's image, the only ones that hold a credential for the host. */}}
 
 {{- define "sublet.syncerContainer" -}}
-image: {{ include "sublet.image" (dict "root" . "image" .Values.controlPlane.statefulSet.image "tag" .Chart.AppVersion) }}
-imagePullPolicy: {{ .Values.controlPlane.statefulSet.imagePullPolicy }}
+image: {{ include "sublet.image" (dict "root" . "name" "syncer" "image" .Values.controlPlane.statefulSet.image "tag" .Chart.AppVersion) }}
+{{- with .Values.controlPlane.statefulSet.imagePullPolicy }}
+imagePullPolicy: {{ . }}
+{{- end }}
 {{- with .Values.controlPlane.statefulSet.resources }}
 resources:
   {{- toYaml . | nindent 2 }}
