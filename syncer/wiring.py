@@ -9,7 +9,7 @@ import logging
 import os
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,7 +29,8 @@ from syncer.kube.errors import KubeError, NotFound, ServerError, Unreachable
 from syncer.kube.resource import Resource
 from syncer.kube.watch import reflect
 from syncer.kubelet.routes import PodLocation
-from syncer.kubelet.server import KubeletServer, Upstream
+from syncer.kubelet.server import KubeletServer
+from syncer.kubelet.upstream import Upstream
 from syncer.names import Key, Object
 from syncer.rules.table import Table, parse_table
 from syncer.values import InvalidValue, Settings
@@ -66,7 +67,6 @@ class Syncer:
         self._pki = pki
         self._pod_ip = pod_ip
         self._ports = ports
-        self._host_credentials = host
         self.host = self._client("host")
         self.virtual = self._client("virtual")
         self.engine: Engine | None = None
@@ -84,6 +84,7 @@ class Syncer:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self.host.close)
             stack.push_async_callback(self.virtual.close)
+            stack.push_async_callback(self._end_background)
             health = await serving.serve_health(port=self._ports.health, ready=self.unready, metrics=self._scrape)
             stack.push_async_callback(health.cleanup)
             engine = self.engine = await self._make_engine()
@@ -230,9 +231,10 @@ class Syncer:
             certificate=self._pki / "syncer.crt",
             key=self._pki / "syncer.key",
             client_ca=self._pki / "ca.crt",
-            upstream=Upstream.of(self._host_credentials),
+            upstream=Upstream(self._credentials["host"]),
             locate=locate,
             streams=self.metrics.streams,
+            observe=self.metrics.observe_stream,
         )
 
     async def unready(self) -> str:
@@ -299,17 +301,18 @@ class Syncer:
             recent = [*recent[-_LAG_WINDOW:], max(0.0, time.perf_counter() - began - _LAG_EVERY)]
             self.metrics.loop_lag.set(max(recent))
 
+    async def _end_background(self) -> None:
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
     def _spawn(self, work: Awaitable[Any]) -> None:
-        async def guarded() -> object:
+        async def awaited() -> object:
             return await work
 
-        task = asyncio.get_running_loop().create_task(_as_coroutine(guarded()))
+        task = asyncio.create_task(awaited())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-async def _as_coroutine(work: Coroutine[Any, Any, object]) -> object:
-    return await work
 
 
 class _OwnerSink:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from syncer.engine.tokens import TokenIssuer
@@ -30,6 +31,9 @@ from syncer.plan.actions import (
     Together,
     Warn,
 )
+
+
+log = logging.getLogger(__name__)
 
 
 class NameTaken(Exception):
@@ -62,6 +66,7 @@ class Executor:
 
     async def run(self, key: Key, action: Action) -> None:
         """Carries out one action of the plan for `key`. Raises the errors of syncer.kube.errors, and NameTaken."""
+        log.debug("acting", extra={"object": str(key), "action": action})
         match action:
             case Create():
                 await self._create(key, action)

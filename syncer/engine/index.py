@@ -47,6 +47,7 @@ class Index:
         self._entries: dict[Key, Entry] = {}
         self._by_name: dict[str, Key] = {}
         self._listed: set[Key] | None = None
+        self._seen = ""
         self.synced = asyncio.Event()
         """Set once the first complete list is in."""
 
@@ -99,21 +100,30 @@ class Index:
 
     def changed(self, obj: Object) -> None:
         """A watch says that the object was added or modified."""
+        self._seen = obj["metadata"]["resourceVersion"]
         self._accept(obj, own=False)
 
     def written(self, obj: Object) -> None:
-        """Our own write was answered with this state; the watch's echo of it will be dropped."""
-        self._accept(obj, own=True)
+        """Our own write was answered with this state; the watch's echo of it will be dropped.
+
+        A watch tells everything in order. An unknown object that is older than what the watch has told is therefore one that it
+        has already reported gone: the answer came late.
+        """
+        key = self._identify(obj)
+        if key in self._entries or is_newer(obj["metadata"]["resourceVersion"], self._seen):
+            self._accept(obj, own=True)
 
     def deleted(self, obj: Object) -> None:
         """A watch says that the object is gone (or has lost our label); `obj` is its last state."""
+        self._seen = obj["metadata"]["resourceVersion"]
         key = self._identify(obj)
         entry = self._entries.get(key) if key is not None else None
         if key is not None and entry is not None and entry.uid == obj["metadata"]["uid"]:
             self._remove(key, last=obj)
 
     def bookmark(self, resource_version: str) -> None:
-        """Nothing to remember: the reflector keeps the version itself."""
+        """All changes up to this version have been told."""
+        self._seen = resource_version
 
     def _accept(self, obj: Object, *, own: bool) -> None:
         key = self._identify(obj)

@@ -43,6 +43,11 @@ class Metrics:
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(f"sublet_{name}", text, labels, registry=self.registry)
 
+    def observe_stream(self, route: str, code: int, seconds: float) -> None:
+        """One answered request to the kubelet API."""
+        self.requests.labels("kubelet", route, "pods", str(code)).inc()
+        self.request_seconds.labels("kubelet", route).observe(seconds)
+
     def observe_request(self, server: str, verb: str, resource: str, code: int, seconds: float) -> None:
         """One answered (or, with code 0, unanswered) request."""
         self.requests.labels(server, verb, resource, str(code)).inc()

@@ -53,6 +53,8 @@ class Planner:
         ours, theirs = virtual[key.rule].get(key), host[key.rule].get(key)
         if ours is None and self._world.is_promised(key):
             return []
+        if ours is not None and (node := self._world.bound_to(key, ours["metadata"]["uid"])):
+            ours["spec"].setdefault("nodeName", node)
         return plan(
             self._table[key.rule],
             key,

@@ -33,6 +33,7 @@ class World:
         self._clock = clock
         self._lingering: dict[Key, float] = {}
         self._promised: dict[Key, float] = {}
+        self._bound: dict[Key, tuple[str, str]] = {}
         self.virtual: dict[str, Index] = {}
         self.host: dict[str, Index] = {}
         self.api_service_address = ""
@@ -93,6 +94,15 @@ class World:
         self._promised[key] = self._clock() + seconds
         self._later(key, seconds + 0.1)
 
+    def note_bound(self, key: Key, *, uid: str, node: str) -> None:
+        """We have bound this virtual pod, of which the watch is yet to tell."""
+        self._bound[key] = uid, node
+
+    def bound_to(self, key: Key, uid: str) -> str | None:
+        """The node that we have just bound this virtual pod to."""
+        known, node = self._bound.get(key, ("", ""))
+        return node if known == uid else None
+
     def is_promised(self, key: Key) -> bool:
         """Whether a promise for this key still holds."""
         until = self._promised.get(key)
@@ -126,6 +136,10 @@ class World:
 
     def virtual_changed(self, key: Key, obj: Object | None) -> Iterable[Key]:
         """Takes in a change of the virtual side; returns the other keys that it concerns."""
+        if obj is not None:
+            self._promised.pop(key, None)  # kept
+        if obj is None or obj.get("spec", {}).get("nodeName"):
+            self._bound.pop(key, None)
         match key.rule:
             case "namespaces":
                 return self._namespace_changed(key.name, obj)

@@ -165,7 +165,7 @@ async def running(
         host=Credentials.from_kubeconfig(pair.host.kubeconfig),
         virtual=Credentials.from_kubeconfig(pair.virtual.kubeconfig),
         pki=pki,
-        pod_ip="127.0.0.1",
+        pod_ip="192.0.2.1",
         ports=Ports(health=free_port(), kubelet=0, admission=free_port()),
     )
     task = asyncio.create_task(syncer.run())

@@ -147,9 +147,6 @@ async def test_a_pod_made_again_under_its_name_gets_a_host_pod_of_its_own(sync: 
     there = sync.host_name("web")
     await sync.virtual.delete(PODS, "web", grace_seconds=0)
     again = await sync.virtual.make(PODS, pod("web"))
-    # The kubelet would confirm the end of the old one.
-    await asyncio.sleep(0.3)
-    await sync.host.delete(PODS, there, grace_seconds=0)
 
     async def renewed() -> bool:
         found = await sync.host.get(PODS, there)
