@@ -156,3 +156,4 @@ class Executor:
         }
         client = self._clients[Side.VIRTUAL]
         await client.post_subresource(self._resources["pods"], action.key.namespace, action.key.name, "binding", body)
+        self._world.note_bound(action.key, uid=action.uid, node=action.node)
