@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from syncer.names import Key, Object
 from syncer.rules.context import Context
-from syncer.rules.table import Rule
+from syncer.rules.table import Form, Rule
 
 
 def to_host(rule: Rule, key: Key, virtual: Object, context: Context) -> Object:
@@ -34,17 +35,24 @@ def owned_fields(rule: Rule, key: Key, virtual: Object, context: Context) -> Obj
     for reference in rule.references:
         fields = reference.path.mapped(fields, lambda name: context.host_name(name, key.namespace))
     for selector in rule.selectors:
-        if selector.form == "labels":
-            narrow = lambda labels: context.metadata.narrowed({"matchLabels": labels}, key.namespace)["matchLabels"]  # noqa: E731
-        else:
-            narrow = lambda labels: context.metadata.narrowed(labels, key.namespace)  # noqa: E731
-        fields = selector.path.mapped(fields, narrow)
+        fields = selector.path.mapped(fields, partial(_narrowed, selector.form, key.namespace, context))
     for substitution in rule.substitutions:
         fields = substitution.path.mapped(
             fields,
             lambda value, s=substitution: s.host if value == s.virtual else value,  # type: ignore[misc]
         )
     return fields
+
+
+def _narrowed(form: Form, namespace: str, context: Context, selector: Object) -> Object:
+    match form:
+        case "labelSelector":
+            return context.metadata.narrowed(selector, namespace)
+        case "peer":
+            return context.metadata.peer(selector, namespace)
+        case "labels":
+            narrowed: Object = context.metadata.narrowed({"matchLabels": selector}, namespace)["matchLabels"]
+            return narrowed
 
 
 def carried(rule: Rule, key: Key, virtual: Object) -> Iterator[Key]:

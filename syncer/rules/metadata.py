@@ -11,7 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from syncer.names import COPIED, HASHED_LABEL, MANAGED_BY, NAMESPACE, PREFIX, Key, Object, hashed, marks
+from syncer.names import (
+    COPIED,
+    HASHED_LABEL,
+    MANAGED_BY,
+    NAMESPACE,
+    PREFIX,
+    Key,
+    Object,
+    hashed,
+    marks,
+    namespace_label,
+)
 from syncer.values import Metadata
 
 
@@ -72,6 +83,30 @@ class MetadataRules:
         result = self.selector(selector)
         result["matchLabels"] = {**result.get("matchLabels", {}), MANAGED_BY: self.cluster, **labels}
         return result
+
+    def in_selected_namespaces(self, selector: Object, namespaces: Object) -> Object:
+        """A label selector over this cluster's pods in the virtual namespaces that another selector chooses.
+
+        Host pods carry the labels of their virtual namespace, so both become one selector over pods.
+        """
+        chosen = {namespace_label(key): value for key, value in (namespaces.get("matchLabels") or {}).items()}
+        result = self.conjunction(selector, chosen)
+        expressions = [
+            {**expression, "key": namespace_label(expression["key"])}
+            for expression in namespaces.get("matchExpressions") or ()
+        ]
+        if expressions:
+            result["matchExpressions"] = [*result.get("matchExpressions", ()), *expressions]
+        return result
+
+    def peer(self, peer: Object, namespace: str) -> Object:
+        """A NetworkPolicy peer: pods of this cluster only, chosen as the tenant chose them; an ipBlock stays as it is."""
+        if "ipBlock" in peer:
+            return peer
+        pods, namespaces = peer.get("podSelector") or {}, peer.get("namespaceSelector")
+        if namespaces is None:
+            return {"podSelector": self.narrowed(pods, namespace)}
+        return {"podSelector": self.in_selected_namespaces(pods, namespaces)}
 
     def for_host(self, key: Key, virtual: Object) -> tuple[dict[str, str], dict[str, str]]:
         """All labels and annotations of the host object that stands for `virtual`."""

@@ -14,6 +14,7 @@ from syncer.values import InvalidValue
 
 Direction = Literal["toHost", "fromHost", "both"]
 Selection = Literal["all", "used"]
+Form = Literal["labelSelector", "labels", "peer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +30,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
-    """A field that selects pods by label: a labelSelector object, or a plain map of labels."""
+    """A field that selects pods: a labelSelector object, a plain map of labels, or a NetworkPolicy peer."""
 
     path: Path
-    form: Literal["labelSelector", "labels"]
+    form: Form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

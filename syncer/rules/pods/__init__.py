@@ -26,7 +26,7 @@ _STEPS = (identity, priority, containers, volumes, dns, placement, host_identity
 
 def to_host(key: Key, pod: Object, context: Context) -> Object:
     """The host pod that stands for `pod`; `waiting_for` says whether it can be made yet."""
-    spec = dict(pod["spec"])
+    spec = {field: value for field, value in pod["spec"].items() if value is not None}
     for step in _STEPS:
         for field, value in step(spec, pod, context).items():
             if value is None:

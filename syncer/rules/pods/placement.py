@@ -6,7 +6,7 @@ namespace's. A pod carries its namespace's labels too (hashed), so that a select
 
 from __future__ import annotations
 
-from syncer.names import NAMESPACE, Object, namespace_label
+from syncer.names import NAMESPACE, Object
 from syncer.rules import selectors
 from syncer.rules.context import Context
 from syncer.rules.pods.references import items
@@ -126,24 +126,10 @@ def _in_namespaces(term: Object, selector: Object, pod: Object, context: Context
             name for name, labels in context.world.namespaces().items() if selectors.matches(namespace_selector, labels)
         )
         return _with_names(selector, [*names, *selected], context)
-    return _with_namespace_labels(selector, namespace_selector, context)
+    return context.metadata.in_selected_namespaces(selector, namespace_selector)
 
 
 def _with_names(selector: Object, names: list[str], context: Context) -> Object:
     among = {"key": NAMESPACE, "operator": "In", "values": sorted(set(names))}
-    return _and(context.metadata.conjunction(selector, {}), [among])
-
-
-def _with_namespace_labels(selector: Object, namespace_selector: Object, context: Context) -> Object:
-    labels = {namespace_label(key): value for key, value in (namespace_selector.get("matchLabels") or {}).items()}
-    expressions = [
-        {**expression, "key": namespace_label(expression["key"])}
-        for expression in items(namespace_selector.get("matchExpressions"))
-    ]
-    return _and(context.metadata.conjunction(selector, labels), expressions)
-
-
-def _and(selector: Object, expressions: list[Object]) -> Object:
-    if not expressions:
-        return selector
-    return {**selector, "matchExpressions": [*items(selector.get("matchExpressions")), *expressions]}
+    result = context.metadata.conjunction(selector, {})
+    return {**result, "matchExpressions": [*result.get("matchExpressions", ()), among]}
