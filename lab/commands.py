@@ -43,10 +43,10 @@ def up(*, nodes: int | None = None, fake_nodes: int | None = None, tainted: bool
         packages.ensure(packages.RUNTIME)
         toolchain.build([*controlplane.PROGRAMS, *node.PROGRAMS, "kubectl", "helm"])
         system = images.build(catalogue.SYSTEM)
+        wanted = layout.nodes(nodes or len(present_nodes()) or 1)
         if not controlplane.running():
             _clear_up()
             _create()
-        wanted = layout.nodes(nodes or len(present_nodes()) or 1)
         for surplus in [of for of in present_nodes() if of not in wanted]:
             with step(f"removing {surplus.name}"):
                 cluster.kubectl("delete", "node", surplus.name, "--ignore-not-found")

@@ -60,11 +60,12 @@ def create_node(node: Node) -> None:
 
 
 def remove_node(node: Node) -> None:
-    """Removes a node's namespace; its link and the hub's route to it go with it."""
+    """Removes a node's namespace, its link and the hub's route to its pods."""
     if exists(node.namespace):
         _ip("netns", "del", node.namespace)
     if exists(HUB_NAMESPACE):
         shell.succeeds("ip", "-n", HUB_NAMESPACE, "link", "del", node.name)
+        shell.succeeds("ip", "-n", HUB_NAMESPACE, "route", "del", node.pod_range)
 
 
 def remove_all() -> None:
