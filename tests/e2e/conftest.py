@@ -1,0 +1,37 @@
+"""The lab with two nodes, and one release with default values that most tests share."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from lab import commands
+from tests.e2e.tenancy import Release, install, uninstall
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[None]:
+    """A host cluster with two nodes and all images. One that was up before stays up."""
+    was_up = bool(commands.present_nodes())
+    commands.up(nodes=2)
+    commands.prepare_images()
+    yield
+    if not was_up:
+        commands.down()
+
+
+@pytest.fixture(scope="session")
+def release(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+    """A virtual cluster installed with default values into a namespace that enforces Pod Security "restricted"."""
+    installed = install("vc", f"e2e-{uuid.uuid4().hex[:6]}", tmp_path_factory.mktemp("release"))
+    yield installed
+    uninstall(installed)
+
+
+@pytest.fixture
+def space(release: Release) -> Iterator[str]:
+    """A namespace of the virtual cluster for one test."""
+    with release.tenant_namespace(f"t-{uuid.uuid4().hex[:6]}") as name:
+        yield name

@@ -1,0 +1,218 @@
+"""Installs the chart on the lab as a user would, and speaks to both clusters with kubectl."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab import layout, network, toolchain
+
+CHART = Path(__file__).parents[2] / "chart"
+RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+BUSYBOX = "docker.io/library/busybox:1.37"
+AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
+
+
+class CommandFailed(AssertionError):
+    """A command ended with an error; the text is its standard error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kubectl:
+    """kubectl for one cluster; `prefix` is what runs it in the right network."""
+
+    kubeconfig: Path
+    prefix: Sequence[str] = ()
+
+    def command(self, *arguments: str) -> list[str]:
+        """The whole command line."""
+        return [*self.prefix, str(toolchain.path("kubectl")), f"--kubeconfig={self.kubeconfig}", *arguments]
+
+    def __call__(self, *arguments: str, stdin: str | bytes | None = None, timeout: float = 90) -> str:
+        """Runs it and returns its output. Raises CommandFailed."""
+        result = self.run(*arguments, stdin=stdin, timeout=timeout)
+        if result.returncode != 0:
+            raise CommandFailed(f"kubectl {' '.join(arguments)}: {result.stderr.decode()}{result.stdout.decode()[-500:]}")
+        return result.stdout.decode()
+
+    def run(
+        self, *arguments: str, stdin: str | bytes | None = None, timeout: float = 90
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Runs it and returns everything."""
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        options: dict[str, Any] = {"stdin": subprocess.DEVNULL} if data is None else {"input": data}
+        return subprocess.run(self.command(*arguments), capture_output=True, timeout=timeout, check=False, **options)
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+        """Starts it and lets it run."""
+        return subprocess.Popen(
+            self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
+        )
+
+    def apply(self, *objects: dict[str, Any], namespace: str | None = None) -> None:
+        """Applies objects."""
+        space = [f"--namespace={namespace}"] if namespace else []
+        self("apply", *space, "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """`kubectl get` as JSON."""
+        found: dict[str, Any] = json.loads(self("get", *arguments, "-o", "json"))
+        return found
+
+    def items(self, *arguments: str) -> list[dict[str, Any]]:
+        """`kubectl get` of a list as JSON."""
+        found: list[dict[str, Any]] = self.get(*arguments)["items"]
+        return found
+
+    def names(self, *arguments: str) -> set[str]:
+        """Names that `kubectl get` gives."""
+        return {item["metadata"]["name"] for item in self.items(*arguments)}
+
+
+def eventually(probe: Callable[[], Any], *, patience: float = 60.0, every: float = 0.25) -> Any:
+    """The first truthy answer of `probe`; a failing command counts as no. Fails with the last answer."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            answer = last = probe()
+        except CommandFailed as error:
+            answer, last = None, error
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"still {last!r} after {patience:.0f} s"
+        time.sleep(every)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """An installed virtual cluster, with kubectl for the host (`host`) and for the tenant (`tenant`)."""
+
+    name: str
+    namespace: str
+    host: Kubectl
+    tenant: Kubectl
+    seconds_to_ready: float
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def pod(self) -> str:
+        """The control plane's pod."""
+        return f"{self.name}-0"
+
+    def on_host(self, *arguments: str) -> str:
+        """kubectl in the host namespace."""
+        return self.host("--namespace", self.namespace, *arguments)
+
+    def tenant_namespace(self, name: str) -> contextlib.AbstractContextManager[str]:
+        """A namespace of the virtual cluster for the length of a test."""
+        return _temporary_namespace(self.tenant, name)
+
+
+@contextlib.contextmanager
+def _temporary_namespace(kubectl: Kubectl, name: str) -> Iterator[str]:
+    kubectl("create", "namespace", name)
+    eventually(lambda: kubectl("get", "serviceaccount", "default", "--namespace", name))
+    try:
+        yield name
+    finally:
+        kubectl.run("delete", "namespace", name, "--wait=false", "--timeout=30s")
+
+
+def host_kubectl() -> Kubectl:
+    """kubectl as the host's admin, inside the host cluster's network, so that Service IPs can be reached too."""
+    return Kubectl(kubeconfig=layout.kubeconfig(), prefix=inside())
+
+
+def inside() -> tuple[str, ...]:
+    """The command prefix for the network of the lab's first node."""
+    return network.inside(layout.nodes(1)[0].namespace)
+
+
+def helm(*arguments: str, timeout: float = 300) -> str:
+    """Runs helm against the host cluster."""
+    command = [*inside(), str(toolchain.path("helm")), f"--kubeconfig={layout.kubeconfig()}", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL)
+    if result.returncode != 0:
+        raise CommandFailed(f"helm {' '.join(arguments)}: {result.stderr}")
+    return result.stdout
+
+
+def install(name: str, namespace: str, folder: Path, *arguments: str) -> Release:
+    """Installs the chart into a new, restricted namespace and waits until it is ready."""
+    host = host_kubectl()
+    host("create", "namespace", namespace)
+    host("label", "namespace", namespace, RESTRICTED)
+    began = time.monotonic()
+    helm("install", name, str(CHART), "--namespace", namespace, "--wait", "--timeout", "180s", *arguments)
+    seconds = time.monotonic() - began
+    return Release(
+        name=name,
+        namespace=namespace,
+        host=host,
+        tenant=Kubectl(kubeconfig=tenant_kubeconfig(host, name, namespace, folder), prefix=inside()),
+        seconds_to_ready=seconds,
+    )
+
+
+def tenant_kubeconfig(host: Kubectl, name: str, namespace: str, folder: Path) -> Path:
+    """The exported kubeconfig with the Service's IP in the place of its name, which only pods can look up."""
+    secret = host.get("secret", f"vc-{name}", "--namespace", namespace)
+    address = host.get("service", name, "--namespace", namespace)["spec"]["clusterIP"]
+    text = base64.b64decode(secret["data"]["config"]).decode()
+    path = folder / f"{namespace}-{name}.kubeconfig"
+    path.write_text(text.replace(f"https://{name}.{namespace}.svc", f"https://{address}"))
+    return path
+
+
+def uninstall(release: Release) -> None:
+    """Removes the release and its host namespace."""
+    with contextlib.suppress(CommandFailed):
+        helm("uninstall", release.name, "--namespace", release.namespace, "--wait")
+    release.host("delete", "namespace", release.namespace, "--timeout=120s", timeout=150)
+
+
+def restricted(*containers: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    """A pod spec that passes Pod Security "restricted"."""
+    hardened = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+        "runAsUser": 1000,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    return {
+        "terminationGracePeriodSeconds": 1,
+        "securityContext": {"fsGroup": 1000},
+        **spec,
+        "containers": [{"securityContext": hardened, **container} for container in containers],
+    }
+
+
+def shell(script: str, *, name: str = "main", **more: Any) -> dict[str, Any]:
+    """A busybox container that runs a script."""
+    return {"name": name, "image": BUSYBOX, "command": ["sh", "-c", script], **more}
+
+
+def web(**more: Any) -> dict[str, Any]:
+    """A container that serves HTTP on port 8080 (agnhost netexec)."""
+    return {
+        "name": "web",
+        "image": AGNHOST,
+        "args": ["netexec", "--http-port=8080", "--udp-port=-1"],
+        "ports": [{"containerPort": 8080}],
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
+        **more,
+    }
+
+
+def pod(name: str, *containers: dict[str, Any], labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+    """A restricted pod."""
+    metadata = {"name": name, "labels": labels or {"app": name}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": restricted(*containers, **spec)}
