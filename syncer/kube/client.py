@@ -221,7 +221,7 @@ class Client:
             began = time.perf_counter()
             async with self._transport.stream(path, query=query, headers=headers) as response:
                 self._observe("watch", resource.key, response.status, time.perf_counter() - began)
-                if response.status < 400:
+                if response.status < 300:
                     yield response
                     return
                 body = unpacker(response.headers).feed(await response.read_all())
@@ -252,7 +252,7 @@ class Client:
         response = await self._send(
             verb, resource.key, method, path, query=query or {}, body=data, content_type=content_type
         )
-        if response.status >= 400:
+        if response.status >= 300:  # redirects are not followed: they would carry the token elsewhere
             raise ApiError.from_status(response.status, response.body, response.headers)
         try:
             answer: Object = orjson.loads(response.body)

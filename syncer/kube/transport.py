@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import ssl
 from asyncio import sslproto
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote, urlencode
@@ -98,6 +98,7 @@ class AiohttpTransport:
         self._request_timeout = aiohttp.ClientTimeout(total=request_timeout, sock_connect=connect_timeout)
         self._stream_timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
         self._session: aiohttp.ClientSession | None = None
+        self._reading: set[aiohttp.ClientResponse] = set()
 
     async def request(
         self, method: str, path: str, *, query: Mapping[str, str], body: bytes | None, headers: Mapping[str, str]
@@ -129,7 +130,8 @@ class AiohttpTransport:
             timeout=self._request_timeout,
             allow_redirects=False,
         ) as answer:
-            content = await answer.read()
+            with self._noted(answer):
+                content = await answer.read()
             return Response(answer.status, _lowered(answer.headers), content)
 
     @asynccontextmanager
@@ -144,7 +146,8 @@ class AiohttpTransport:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _unreachable(error, f"GET {self._server}{path}") from error
         try:
-            yield _AiohttpStream(answer)
+            with self._noted(answer):
+                yield _AiohttpStream(answer)
         finally:
             answer.close()
 
@@ -155,8 +158,19 @@ class AiohttpTransport:
     async def close(self) -> None:
         """Closes all connections; a later request opens new ones."""
         session, self._session = self._session, None
+        for answer in list(self._reading):
+            answer.close()  # the session's own end would leave their readers waiting
         if session is not None:
             await session.close()
+
+    @contextmanager
+    def _noted(self, answer: aiohttp.ClientResponse) -> Iterator[None]:
+        """Lets `close` reach an answer that is being read."""
+        self._reading.add(answer)
+        try:
+            yield
+        finally:
+            self._reading.discard(answer)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

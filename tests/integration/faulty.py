@@ -9,7 +9,7 @@
         AiohttpTransport(server.url, None)
 
 What real servers cannot be made to do at will is forced here: streams that break off, fall silent or end at once, packed bodies,
-kept connections that close when they are used again, refusals with Retry-After, TLS handshakes that take for ever.
+kept connections that close when they are used again, refusals with Retry-After, handshakes that never end.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ Script = Callable[[Request, Reply], Awaitable[None]]
 
 
 class FaultyServer:
-    """Runs `script` for each request. `handshake` seconds pass before TLS starts; `tls` None means plain HTTP."""
+    """Runs `script` for each request, over TLS if given. With `mute` it accepts connections and never answers a byte."""
 
-    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None, handshake: float = 0.0) -> None:
+    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None, mute: bool = False) -> None:
         self.requests: list[Request] = []
         self.connections = 0
         """How many connections were ever opened."""
@@ -106,12 +106,12 @@ class FaultyServer:
         """The client certificate of each connection, as ssl tells it."""
         self._script = script
         self._tls = tls
-        self._handshake = handshake
+        self._mute = mute
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=None if self._mute else self._tls)
         port = self._server.sockets[0].getsockname()[1]
         self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{port}"
         return self
@@ -143,10 +143,9 @@ class FaultyServer:
         self.open += 1
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError):
-                if self._tls is not None:
-                    await asyncio.sleep(self._handshake)
-                    await writer.start_tls(self._tls)
-                    self.peers.append(dict(writer.get_extra_info("peercert") or {}))
+                if self._mute:
+                    await Reply(reader, writer).hang()
+                self.peers.append(dict(writer.get_extra_info("peercert") or {}))
                 await self._serve(reader, writer, self.connections)
         finally:
             self.open -= 1

@@ -186,6 +186,12 @@ async def test_a_refusal_raises_its_error() -> None:
         await client.create(CONFIGMAPS, {}, namespace="ns")
 
 
+async def test_a_redirect_is_refused() -> None:
+    client, _ = client_of(lambda request: Response(302, {"location": "https://elsewhere"}, b"Found"))
+    with pytest.raises(ApiError, match="Found"):
+        await client.get(CONFIGMAPS, "ns", "a")
+
+
 async def test_an_answer_that_is_no_json_is_no_answer() -> None:
     client, _ = client_of(lambda request: Response(200, {}, b"<html>"))
     with pytest.raises(Unreachable):
