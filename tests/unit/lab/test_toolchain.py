@@ -1,0 +1,52 @@
+"""Pinned programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+
+from lab import toolchain
+
+
+@pytest.mark.parametrize("program", toolchain.PROGRAMS, ids=lambda program: program.name)
+def test_every_program_is_pinned_to_a_release(program) -> None:
+    assert re.fullmatch(r"v\d+\.\d+\.\d+", toolchain.version(program.module))
+
+
+def test_the_version_is_read_from_a_single_requirement_and_from_a_block(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(toolchain, "MODULES", tmp_path)
+    for name, text in {
+        "single": "module m\n\nrequire example.test/tool v1.2.3\n",
+        "block": "module m\n\nrequire (\n\texample.test/tool v1.2.3\n\tother v9.9.9 // indirect\n)\n",
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "go.mod").write_text(text)
+
+        assert toolchain.version(name) == "v1.2.3"
+
+
+def test_a_module_without_a_version_is_an_error_with_a_remedy(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(toolchain, "MODULES", tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "go.mod").write_text("module m\n")
+
+    with pytest.raises(toolchain.LabError, match="restore the file"):
+        toolchain.version("empty")
+
+
+def test_a_changed_flag_gives_another_folder(monkeypatch) -> None:
+    before = toolchain.path("kubectl")
+    changed = dataclasses.replace(toolchain.BY_NAME["kubectl"], ldflags="-X a=b")
+
+    monkeypatch.setitem(toolchain.BY_NAME, "kubectl", changed)
+
+    assert toolchain.path("kubectl") != before
+
+
+def test_data_files_lie_beside_their_program() -> None:
+    files = toolchain.files("kwok")
+
+    assert {file.parent for file in files} == {toolchain.path("kwok").parent}
+    assert {file.name for file in files} >= {"node-initialize.yaml", "pod-ready.yaml"}
