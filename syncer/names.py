@@ -28,7 +28,7 @@ MAX_LABEL = 63
 _SEPARATOR = "-x-"
 _HASH_LENGTH = 10
 TOKEN = "token"  # noqa: S105  a kind, not a secret
-"""The kind mark of a pod's token Secret, which has no virtual counterpart of its own."""
+"""Stands for a rule key where a pod's token Secret is meant, which has no virtual counterpart of its own."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -81,6 +81,8 @@ def namespace_label(key: str) -> str:
 def marks(key: Key, *, uid: str | None, cluster: str) -> tuple[dict[str, str], dict[str, str]]:
     """Labels and annotations that say which virtual object a host object stands for."""
     labels = {MANAGED_BY: cluster, NAMESPACE: key.namespace}
+    if key.rule == TOKEN:
+        labels[KIND] = TOKEN
     annotations = {KIND: key.rule, NAME: key.name, NAMESPACE: key.namespace}
     return labels, annotations | ({UID: uid} if uid else {})
 
@@ -96,9 +98,7 @@ def identify(host: Object, rule: str, cluster: str) -> Key | None:
     name, namespace, kind = annotations.get(NAME), annotations.get(NAMESPACE), annotations.get(KIND)
     if labels.get(MANAGED_BY) != cluster or not name or namespace is None:
         return None
-    if kind == TOKEN and rule == "secrets":
-        proven = token_secret_name(name, namespace, cluster) == metadata["name"]
-        return Key(TOKEN, namespace, name) if proven else None
-    if kind != rule or host_name(name, namespace, cluster) != metadata["name"]:
+    naming = token_secret_name if rule == TOKEN else host_name
+    if kind != rule or naming(name, namespace, cluster) != metadata["name"]:
         return None
     return Key(rule, namespace, name)

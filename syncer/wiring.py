@@ -60,8 +60,7 @@ class Syncer:
     ) -> None:
         self.settings = settings
         self.table: Table = parse_table(settings.rules)
-        for rule in self.table.values():
-            plan.check(rule)
+        plan.check(self.table)
         self.metrics = Metrics()
         self._credentials = {"host": host, "virtual": virtual}
         self._pki = pki
@@ -71,11 +70,13 @@ class Syncer:
         self.virtual = self._client("virtual")
         self.engine: Engine | None = None
         self._prepared = False
+        self._silent: set[str] = set()
         self._background: set[asyncio.Task[object]] = set()
 
     def _client(self, name: str) -> Client:
         def observe(verb: str, resource: str, code: int, seconds: float) -> None:
             self.metrics.observe_request(name, verb, resource, code, seconds)
+            (self._silent.discard if code else self._silent.add)(name)
 
         return Client.connect(self._credentials[name], name=name, observe=observe)
 
@@ -237,21 +238,15 @@ class Syncer:
             observe=self.metrics.observe_stream,
         )
 
-    async def unready(self) -> str:
+    def unready(self) -> str:
         """Why the syncer is not ready; empty when it is: indexes complete and both API servers answering."""
         engine = self.engine
         if engine is None or not self._prepared:
             return "starting"
         if not engine.synced:
             return "an index is not complete"
-        for client in (self.host, self.virtual):
-            try:
-                answer = await client.raw("GET", "/readyz" if client is self.virtual else "/version")
-            except KubeError as error:
-                return f"the {client.name} API server does not answer: {error}"
-            if answer.status != 200:
-                return f"the {client.name} API server answers {answer.status}"
-        return ""
+        # Watches notice a lost server by themselves: asking at each probe would only cost requests.
+        return ", ".join(f"the {name} API server does not answer" for name in sorted(self._silent))
 
     def _scrape(self) -> bytes:
         if self.engine is not None:

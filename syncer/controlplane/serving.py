@@ -11,7 +11,7 @@ _LARGEST_REVIEW = 4 * 1024 * 1024
 
 
 async def serve_health(
-    *, port: int, ready: Callable[[], Awaitable[str]], metrics: Callable[[], bytes]
+    *, port: int, ready: Callable[[], str], metrics: Callable[[], bytes]
 ) -> web.AppRunner:
     """Serves /healthz, /readyz (200 only when `ready` gives an empty string, else its reason) and /metrics on all interfaces."""
 
@@ -19,7 +19,7 @@ async def serve_health(
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
-        reason = await ready()
+        reason = ready()
         return web.Response(text=(reason or "ok") + "\n", status=503 if reason else 200)
 
     async def scrape(_: web.Request) -> web.Response:

@@ -16,7 +16,7 @@ from syncer.engine.world import World
 from syncer.kube.client import Client
 from syncer.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
 from syncer.kube.resource import Resource
-from syncer.names import UID, Key, Object, identify
+from syncer.names import TOKEN, UID, Key, Object, identify
 from syncer.plan.actions import (
     Action,
     Attempt,
@@ -79,7 +79,7 @@ class Executor:
             case IssueTokens():
                 written = await self._tokens.issue(action.key, self._world.virtual["pods"])
                 if written is not None:
-                    self._world.host["secrets"].written(written)
+                    self._world.host[TOKEN].written(written)
             case First():
                 await asyncio.gather(*(self._bring_up(other) for other in action.keys))
             case Together():

@@ -45,7 +45,7 @@ class Planner:
                     key,
                     pod=virtual["pods"].get(pod),
                     host_pod=host["pods"].get(pod),
-                    secret=host["secrets"].get(key),
+                    secret=host[TOKEN].get(key),
                     now=self._now(),
                 )
         if key.rule not in self._table:

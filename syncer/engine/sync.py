@@ -18,14 +18,14 @@ from syncer.engine.index import Index
 from syncer.engine.metrics import Metrics
 from syncer.engine.planner import Planner
 from syncer.engine.queue import Queue
-from syncer.engine.tokens import TokenIssuer
+from syncer.engine.tokens import SECRETS, TokenIssuer
 from syncer.engine.warnings import Warnings
 from syncer.engine.world import World
 from syncer.kube.client import Client
 from syncer.kube.errors import ApiError, Conflict, Forbidden, Invalid, KubeError, NotFound, TooManyRequests
 from syncer.kube.resource import Resource
 from syncer.kube.watch import reflect
-from syncer.names import MANAGED_BY, TOKEN, Key, Object, identify
+from syncer.names import KIND, MANAGED_BY, TOKEN, Key, Object, identify
 from syncer.plan.actions import Action, Delete, Later, Patch, Side, Warn
 from syncer.plan.pods import is_finished
 from syncer.rules.context import Context
@@ -77,6 +77,7 @@ class Engine:
         self.clients: Mapping[Side, Client] = {Side.HOST: host, Side.VIRTUAL: virtual}
         self.resources = {rule.key: resource_of(rule) for rule in table.values()}
         self.resources |= {resource.key: resource for resource in OWN_VIRTUAL}
+        self.resources[TOKEN] = SECRETS
         self.planner = Planner(table=table, context=self.context, world=self.world, version=virtual_version, now=now)
         self.warnings = Warnings(virtual)
         self._executor = Executor(
@@ -106,6 +107,7 @@ class Engine:
                 self._add_index(Side.HOST, rule.key, partial(identify, rule=rule.key, cluster=cluster))
             elif rule.handler == "nodes":
                 self._add_index(Side.HOST, rule.key, partial(_by_name, rule.key))
+        self._add_index(Side.HOST, TOKEN, partial(identify, rule=TOKEN, cluster=cluster))
         for resource in OWN_VIRTUAL:
             self._add_index(Side.VIRTUAL, resource.key, partial(_by_name, resource.key))
 
@@ -147,7 +149,7 @@ class Engine:
         resource = self.resources[rule]
         if side is Side.HOST and resource.namespaced:
             namespace = self.settings.cluster.namespace
-            selector = f"{MANAGED_BY}={self.settings.cluster.name}"
+            selector = f"{MANAGED_BY}={self.settings.cluster.name},{KIND}{'=' if rule == TOKEN else '!='}{TOKEN}"
         counted = partial(self._count_restart, side, rule)
         await reflect(
             self.clients[side], resource, index, namespace=namespace, label_selector=selector, restarted=counted

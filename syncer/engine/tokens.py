@@ -21,7 +21,7 @@ from syncer.rules import pods
 from syncer.rules.context import Context
 
 _SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount", namespaced=True)
-_SECRETS = Resource("", "v1", "secrets", "Secret", namespaced=True)
+SECRETS = Resource("", "v1", "secrets", "Secret", namespaced=True)
 _USED_UP = 0.8
 _SHORTEST = 10.0
 
@@ -83,7 +83,7 @@ class TokenIssuer:
     async def _write(self, secret: Object) -> Object:
         metadata = secret["metadata"]
         try:
-            return await self._host.create(_SECRETS, secret, namespace=metadata["namespace"])
+            return await self._host.create(SECRETS, secret, namespace=metadata["namespace"])
         except AlreadyExists:
             change = {"metadata": {"annotations": metadata["annotations"]}, "data": secret["data"]}
-            return await self._host.patch(_SECRETS, metadata["namespace"], metadata["name"], change)
+            return await self._host.patch(SECRETS, metadata["namespace"], metadata["name"], change)

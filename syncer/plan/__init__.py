@@ -6,20 +6,24 @@ from syncer.names import Key, Object
 from syncer.plan import claims, endpointslices, generic, pods, services
 from syncer.plan.actions import Action
 from syncer.rules.context import Context
-from syncer.rules.table import Rule
+from syncer.rules.table import Rule, Table
 from syncer.values import InvalidValue
 
 HANDLERS = ("", "pods", "services", "endpointslices", "persistentvolumeclaims")
 """What a row of direction toHost may name as its handler; empty = the row says it all."""
 
 
-def check(rule: Rule) -> None:
-    """Raises InvalidValue for a row whose handler does not exist."""
-    if rule.direction == "toHost" and rule.handler not in HANDLERS:
-        known = ", ".join(name for name in HANDLERS if name)
-        raise InvalidValue(
-            f"rules ({rule.key})", f"handler {rule.handler!r} is unknown", f"use one of {known}, or none"
-        )
+def check(table: Table) -> None:
+    """Raises InvalidValue for a row whose handler does not exist, and when a kind is off that all others rest on."""
+    for rule in table.values():
+        if rule.direction == "toHost" and rule.handler not in HANDLERS:
+            known = ", ".join(name for name in HANDLERS if name)
+            raise InvalidValue(
+                f"rules ({rule.key})", f"handler {rule.handler!r} is unknown", f"use one of {known}, or none"
+            )
+    for kind in ("pods", "services"):
+        if kind not in table:
+            raise InvalidValue(f"sync.toHost.{kind}.enabled", f"a cluster without {kind} cannot work", "set it to true")
 
 
 def plan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syncer.names import PREFIX, UID, Key, Object
+from syncer.names import PREFIX, TOKEN, UID, Key, Object
 from syncer.plan.actions import Action, IssueTokens, Later
 from syncer.plan.generic import delete_host
 from syncer.plan.pods import is_finished
@@ -19,7 +19,7 @@ def plan(key: Key, *, pod: Object | None, host_pod: Object | None, secret: Objec
         return [IssueTokens(key=key, uid=pod["metadata"]["uid"])] if needed and pod is not None else []
     annotations = secret["metadata"].get("annotations") or {}
     if not needed or pod is None or annotations.get(UID) != pod["metadata"]["uid"]:
-        return [] if "deletionTimestamp" in secret["metadata"] else [delete_host("secrets", secret)]
+        return [] if "deletionTimestamp" in secret["metadata"] else [delete_host(TOKEN, secret)]
     due = _refresh_at(annotations)
     if due <= now:
         return [IssueTokens(key=key, uid=pod["metadata"]["uid"])]

@@ -174,7 +174,7 @@ async def running(
         async def ready() -> bool:
             if task.done():
                 task.result()
-            return not await syncer.unready()
+            return not syncer.unready()
 
         await eventually(ready, patience=30)
         yield Running(syncer, host, virtual)
