@@ -16,7 +16,9 @@ HEAVY = ("kubernetes", "pydantic", "requests", "cryptography")
 
 def python(code: str) -> str:
     """What a fresh interpreter prints."""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
+    )
     return done.stdout.strip()
 
 
@@ -33,7 +35,9 @@ def test_the_running_syncer_loads_no_heavy_library():
 
 
 def test_the_pure_rooms_load_neither_an_event_loop_nor_http():
-    code = "import sys, syncer.plan, syncer.values; print(*({'asyncio', 'aiohttp', 'ssl', 'socket'} & set(sys.modules)))"
+    code = (
+        "import sys, syncer.plan, syncer.values; print(*({'asyncio', 'aiohttp', 'ssl', 'socket'} & set(sys.modules)))"
+    )
     assert python(code) == ""
 
 

@@ -1,0 +1,8 @@
+"""Hypothesis for a suite that runs in seconds on busy machines."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("unit", max_examples=60, deadline=None)
+settings.load_profile("unit")
