@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from syncer.names import Key, Object
 from syncer.rules.context import Context
-from syncer.rules.pods.containers import containers
-from syncer.rules.pods.dns import dns, needs_cluster_dns
-from syncer.rules.pods.hosts import host_identity
-from syncer.rules.pods.identity import identity
+from syncer.rules.pods import containers, dns, hosts, identity, placement, volumes
 from syncer.rules.pods.metadata import host_metadata
-from syncer.rules.pods.placement import placement, priority
 from syncer.rules.pods.references import carried
-from syncer.rules.pods.status import status
+from syncer.rules.pods.reporting import status
 from syncer.rules.pods.updates import PodPatch, patches
-from syncer.rules.pods.volumes import TokenSpec, tokens, volumes
+from syncer.rules.pods.volumes import TokenSpec, tokens
 
 __all__ = ["PodPatch", "TokenSpec", "carried", "patches", "status", "to_host", "tokens", "waiting_for"]
 
-_STEPS = (identity, priority, containers, volumes, dns, placement, host_identity)
+_STEPS = (
+    identity.step,
+    placement.priority_step,
+    placement.step,
+    containers.step,
+    volumes.step,
+    dns.step,
+    hosts.step,  # last: it adds to containers and volumes
+)
 
 
 def to_host(key: Key, pod: Object, context: Context) -> Object:
@@ -41,6 +45,6 @@ def waiting_for(pod: Object, context: Context) -> str | None:
     node = pod["spec"].get("nodeName")
     if node and not context.world.has_node(node):
         return f"The pod asks for node {node}, which this cluster does not have."
-    if needs_cluster_dns(pod["spec"]) and context.world.dns_address() is None:
+    if dns.needs_cluster_dns(pod["spec"]) and context.world.dns_address() is None:
         return "The cluster's DNS Service (kube-system/kube-dns) has no address yet."
     return None

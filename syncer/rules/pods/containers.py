@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from syncer.names import Object
 from syncer.rules.context import Context
 from syncer.rules.pods import downward, environment
-from syncer.rules.pods.references import ENV_FROM_SOURCES, ENV_SOURCES, items
+from syncer.rules.pods.references import ENV_FROM_SOURCES, ENV_SOURCES, items, with_host_names
 
 Translate = Callable[[Object], Object]
 
 
-def containers(spec: Object, pod: Object, context: Context) -> Object:
+def step(spec: Object, pod: Object, context: Context) -> Object:
     """The step that translates all containers. Ephemeral ones cannot be created with a pod; they follow later."""
     translate = translator(pod, context)
     fields: Object = {
@@ -47,7 +47,7 @@ def translator(pod: Object, context: Context) -> Translate:
         if container.get("image") in images:
             result["image"] = images[container["image"]]
         if env_from:
-            result["envFrom"] = [_env_from(source, namespace, context) for source in env_from]
+            result["envFrom"] = [with_host_names(source, ENV_FROM_SOURCES, namespace, context) for source in env_from]
         return result
 
     return translate
@@ -68,22 +68,7 @@ def _variable(variable: Object, namespace: str, context: Context) -> Object:
     source = variable.get("valueFrom")
     if not source:
         return variable
-    for kind in ENV_SOURCES:
-        reference = source.get(kind)
-        if reference and reference.get("name"):
-            return {**variable, "valueFrom": {**source, kind: _renamed(reference, namespace, context)}}
     if source.get("fieldRef"):
         return {**variable, "valueFrom": {**source, "fieldRef": downward.field_ref(source["fieldRef"], context)}}
-    return variable
-
-
-def _env_from(source: Object, namespace: str, context: Context) -> Object:
-    for kind in ENV_FROM_SOURCES:
-        reference = source.get(kind)
-        if reference and reference.get("name"):
-            return {**source, kind: _renamed(reference, namespace, context)}
-    return source
-
-
-def _renamed(reference: Object, namespace: str, context: Context) -> Object:
-    return {**reference, "name": context.host_name(reference["name"], namespace)}
+    renamed = with_host_names(source, ENV_SOURCES, namespace, context)
+    return variable if renamed is source else {**variable, "valueFrom": renamed}

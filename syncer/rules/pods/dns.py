@@ -26,7 +26,7 @@ def needs_cluster_dns(spec: Object) -> bool:
     return policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not spec.get("hostNetwork"))
 
 
-def dns(spec: Object, pod: Object, context: Context) -> Object:
+def step(spec: Object, pod: Object, context: Context) -> Object:
     """The step that sets dnsPolicy and dnsConfig."""
     address = context.world.dns_address()
     if address is None or not needs_cluster_dns(spec):

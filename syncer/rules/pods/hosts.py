@@ -30,7 +30,7 @@ _ANY_USER = 65532
 _ALIASES = "# Entries added by HostAliases"
 
 
-def host_identity(spec: Object, pod: Object, context: Context) -> Object:
+def step(spec: Object, pod: Object, context: Context) -> Object:
     """The step that sets hostname, drops subdomain and has /etc/hosts rewritten."""
     if spec.get("hostNetwork"):
         # Such a pod has its node's hostname and hosts file; subdomain matters to DNS only, which the virtual cluster answers.
@@ -63,8 +63,10 @@ def _fqdn(name: str, pod: Object, context: Context) -> str | None:
 
 def _rewrites(spec: Object, pod: Object, context: Context) -> bool:
     annotations = pod["metadata"].get("annotations") or {}
+    settings = context.settings.pods.rewrite_hosts
     return (
-        context.settings.pods.rewrite_hosts.enabled
+        settings.enabled
+        and bool(settings.image)
         and annotations.get(OPT_OUT) != "true"
         and (spec.get("os") or {}).get("name") != "windows"
     )

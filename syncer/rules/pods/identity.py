@@ -6,7 +6,7 @@ from syncer.names import Object
 from syncer.rules.context import Context
 
 
-def identity(spec: Object, pod: Object, context: Context) -> Object:
+def step(spec: Object, pod: Object, context: Context) -> Object:
     """The step that sets the ServiceAccount and translates pull secrets.
 
     What the tenant's own ServiceAccount stands for reaches the pod as a projected token of the virtual cluster.

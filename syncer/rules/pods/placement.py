@@ -15,7 +15,7 @@ _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
-def placement(spec: Object, pod: Object, context: Context) -> Object:
+def step(spec: Object, pod: Object, context: Context) -> Object:
     """The step that translates affinity, topology spread, node selector and tolerations."""
     fields: Object = {}
     if spec.get("affinity"):
@@ -33,7 +33,7 @@ def placement(spec: Object, pod: Object, context: Context) -> Object:
     return fields
 
 
-def priority(spec: Object, pod: Object, context: Context) -> Object:
+def priority_step(spec: Object, pod: Object, context: Context) -> Object:
     """The step that leaves priority, overhead and, where forced, the runtime class to the host's own admission."""
     settings = context.settings.pods
     fields: Object = {

@@ -6,10 +6,11 @@ must cross the border before the pod does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from syncer.names import Key, Object
+from syncer.rules.context import Context
 
 CONFIG_MAPS = "configmaps"
 SECRETS = "secrets"
@@ -54,6 +55,16 @@ def containers(spec: Object) -> Iterator[Object]:
 def items(value: list[Object] | None) -> list[Object]:
     """The items of a list that may be missing or null; not to be changed."""
     return value or []
+
+
+def with_host_names(source: Object, kinds: Iterable[str], namespace: str, context: Context) -> Object:
+    """`source` with the `name` inside each field in `kinds` translated; the same object when it has none of them."""
+    changes: Object = {}
+    for kind in kinds:
+        reference = source.get(kind)
+        if reference and reference.get("name"):
+            changes[kind] = {**reference, "name": context.host_name(reference["name"], namespace)}
+    return {**source, **changes} if changes else source
 
 
 def claim_name(pod: str, volume: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from syncer.names import Object, token_secret_name
 from syncer.rules.context import Context
 from syncer.rules.pods import downward
-from syncer.rules.pods.references import PROJECTIONS, VOLUME_SOURCES, claim_name, items
+from syncer.rules.pods.references import PROJECTIONS, VOLUME_SOURCES, claim_name, items, with_host_names
 
 _TOKEN = "serviceAccountToken"  # noqa: S105
 _DEFAULT_EXPIRATION = 3600
@@ -52,7 +52,7 @@ def _token_file(volume: str, index: int) -> str:
     return f"{volume}.{index}"
 
 
-def volumes(spec: Object, pod: Object, context: Context) -> Object:
+def step(spec: Object, pod: Object, context: Context) -> Object:
     """The step that translates `spec.volumes`."""
     if not spec.get("volumes"):
         return {}
@@ -98,14 +98,11 @@ def _projected(volume: str, projected: Object, metadata: Object, context: Contex
 
 
 def _projection(source: Object, namespace: str, context: Context) -> Object:
-    for kind in PROJECTIONS:
-        reference = source.get(kind)
-        if reference and reference.get("name"):
-            return {**source, kind: {**reference, "name": context.host_name(reference["name"], namespace)}}
-    reference = source.get("downwardAPI")
-    if reference and reference.get("items"):
-        return {**source, "downwardAPI": {**reference, "items": downward.files(reference["items"], context)}}
-    return source
+    result = with_host_names(source, PROJECTIONS, namespace, context)
+    files = source.get("downwardAPI")
+    if files and files.get("items"):
+        return {**result, "downwardAPI": {**files, "items": downward.files(files["items"], context)}}
+    return result
 
 
 def _token(token: Object, file: str, default_mode: int | None, metadata: Object, context: Context) -> Object:

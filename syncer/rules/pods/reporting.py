@@ -106,9 +106,11 @@ def _generations(host: Object, virtual: Object, text: _Text) -> Object:
         return generation if in_step and seen >= host_generation else before
 
     earlier = {condition["type"]: condition for condition in items(own.get("conditions"))}
+    gates = conditions.gate_types(virtual["spec"])
     mine = []
     for condition in items(theirs.get("conditions")):
-        told = text.within(condition)
+        # A readiness gate goes both ways, so its words stay as they are.
+        told = condition if condition["type"] in gates else text.within(condition)
         seen = condition.get("observedGeneration")
         if seen is not None:
             told = {name: value for name, value in told.items() if name != "observedGeneration"}
