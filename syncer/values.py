@@ -121,18 +121,32 @@ class Settings:
     log_level: str = "info"
 
 
+_RENDER = "render it with the chart"
+_IDENTITY = ("name", "namespace", "service", "owner", "workloadServiceAccount")
+_LEVELS = ("debug", "info", "warning", "error")
+
+
 def load(path: Path) -> tuple[Settings, dict[str, Any]]:
     """Reads the config document; returns it parsed and raw. Raises InvalidValue."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    document = yaml.load(path.read_text(), Loader=loader)  # noqa: S506  one of the safe loaders
-    if not isinstance(document, dict) or "cluster" not in document:
-        raise InvalidValue(str(path), "is not a config document", "render it with the chart")
+    try:
+        document = yaml.load(path.read_text(), Loader=loader)  # noqa: S506  one of the safe loaders
+    except yaml.YAMLError as error:
+        raise InvalidValue(str(path), f"is not YAML: {error}", _RENDER) from error
+    if not isinstance(document, dict) or not isinstance(document.get("cluster"), dict):
+        raise InvalidValue(str(path), "is not a config document", _RENDER)
     return parse(document), document
 
 
 def parse(document: Mapping[str, Any]) -> Settings:
     """Builds the settings from a parsed config document."""
     cluster = document["cluster"]
+    for name in _IDENTITY:
+        if not cluster.get(name):
+            raise InvalidValue(f"cluster.{name}", "is missing in the config document", _RENDER)
+    log_level = (document.get("logging") or {}).get("level") or "info"
+    if log_level not in _LEVELS:
+        raise InvalidValue("logging.level", f"{log_level!r} is unknown", f"use one of {', '.join(_LEVELS)}")
     pods = document.get("pods") or {}
     nodes = document.get("nodes") or {}
     metadata = document.get("metadata") or {}
@@ -175,7 +189,7 @@ def parse(document: Mapping[str, Any]) -> Settings:
         rules=tuple(document.get("rules") or ()),
         kubeconfigs=tuple(document.get("kubeconfigs") or ()),
         manifests=document.get("manifests") or "",
-        log_level=(document.get("logging") or {}).get("level") or "info",
+        log_level=log_level,
     )
 
 
@@ -185,9 +199,10 @@ _TAINT = re.compile(r"^(?P<key>[A-Za-z0-9./_-]*)(=(?P<value>[A-Za-z0-9._-]*))?(:
 
 def parse_toleration(text: str, path: str) -> Toleration:
     """Reads `key=value:Effect`, `key:Effect`, `key=value`, `key`, `:Effect` as kubectl's taint syntax has it."""
-    match = _TAINT.match(text)
+    match = _TAINT.match(text) if isinstance(text, str) else None
     effect = (match and match["effect"]) or ""
-    if match is None or not text or (effect and effect not in _EFFECTS):
+    keyless = match is not None and match["value"] and not match["key"]
+    if match is None or not text or keyless or (effect and effect not in _EFFECTS):
         raise InvalidValue(
             path, f"{text!r} is not a toleration", f"write key=value:Effect with an effect of {', '.join(_EFFECTS)}"
         )
