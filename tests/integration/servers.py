@@ -169,11 +169,6 @@ class ApiServer:
         self.kubectl("create", "namespace", name)
         self.kubectl("create", "--namespace", name, "serviceaccount", "default")
 
-    def compact(self) -> None:
-        """Makes the store (etcd only) forget all versions but the newest, so that old watches end with 410."""
-        newest = self._store("/v3/kv/range", {"key": "AA=="})["header"]["revision"]
-        self._store("/v3/kv/compaction", {"revision": newest, "physical": True})
-
     def stop(self) -> None:
         """Ends server and store."""
         self.server.stop()
@@ -187,12 +182,6 @@ class ApiServer:
         """Starts the server again after kill9() or server.stop(), with the same address and data, and waits."""
         self.server.restart()
         self.wait_ready()
-
-    def _store(self, path: str, body: dict[str, object]) -> dict[str, dict[str, str]]:
-        request = urllib.request.Request(f"{self.store_url}{path}", data=json.dumps(body).encode())
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            parsed: dict[str, dict[str, str]] = json.load(answer)
-        return parsed
 
 
 class ControllerManager:

@@ -180,7 +180,12 @@ async def test_a_stream_that_breaks_off_is_unreachable_and_loses_nothing_complet
 
 
 async def test_a_stream_that_ends_in_order_keeps_its_connection_for_the_next(connect: Connect) -> None:
-    async with FaultyServer(listing_then(Reply.finish)) as server:
+    async def ending(request: Request, reply: Reply) -> None:
+        await reply.start()
+        await reply.send(bookmark(10, ends_listing=True))
+        await reply.finish()
+
+    async with FaultyServer(ending) as server:
         reflector = watching(connect(server), MemorySink())
         for _ in range(2):
             assert (await reflector.session()).reason == "ended"
