@@ -43,7 +43,8 @@ def to_virtual_text(text: str, key: Key, context: Context, *, known: Iterable[Ke
 
 @lru_cache(maxsize=8)
 def _patterns(cluster: str, host_namespace: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    name = rf"(?P<name>[a-z0-9](?:[a-z0-9.-]*?[a-z0-9])?)-x-(?P<namespace>[a-z0-9-]+?)-x-{re.escape(cluster)}"
+    # Bounded, so that a text made to have many beginnings takes no longer than another.
+    name = rf"(?P<name>[a-z0-9](?:[a-z0-9.-]{{0,60}}?[a-z0-9])?)-x-(?P<namespace>[a-z0-9-]{{1,60}}?)-x-{re.escape(cluster)}"
     about = rf"(?P<before>\bnamespaces?:? [\"']?){re.escape(host_namespace)}(?![\w-])"
     return re.compile(_surrounded(name, host_namespace)), re.compile(about)
 

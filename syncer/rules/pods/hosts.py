@@ -107,8 +107,9 @@ def _init_container(spec: Object, pod: Object, context: Context, *, script: str)
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
-    if settings.resources and (pod.get("status") or {}).get("qosClass") != "BestEffort":
-        # Requests would lift a BestEffort pod into another class on the host.
+    best_effort = (pod.get("status") or {}).get("qosClass") == "BestEffort"
+    # Requests would lift a BestEffort pod into another class, and may exceed what was set for the pod as a whole.
+    if settings.resources and not best_effort and not spec.get("resources"):
         container["resources"] = dict(settings.resources)
     return container
 

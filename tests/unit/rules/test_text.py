@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from syncer.names import Key, host_name
@@ -51,3 +53,11 @@ def test_words_that_only_look_similar_are_left_alone(text):
 
 def test_a_message_about_a_cluster_wide_object_keeps_its_sense():
     assert to_virtual_text("tenants/db-x-shop-x-alpha", Key("nodes", "", "node-1"), context()) == "shop/db"
+
+
+def test_a_text_made_to_be_slow_is_not():
+    text = "a" + "-x-a" * 3000
+    started = time.process_time()
+    for _ in range(20):
+        assert to_virtual_text(text, KEY, context()) == text
+    assert time.process_time() - started < 1

@@ -109,6 +109,11 @@ def test_the_rewriting_container_does_not_change_the_pods_quality_of_service(qos
     assert ("resources" in init) is has_resources
 
 
+def test_the_rewriting_container_stays_within_the_resources_of_the_whole_pod():
+    virtual = pod(status={"qosClass": "Burstable"}, subdomain="web", resources={"limits": {"cpu": "1m"}})
+    assert "resources" not in to_host(KEY, virtual, rewriting())["spec"]["initContainers"][0]
+
+
 @pytest.mark.parametrize(
     ("virtual", "rules"),
     [
