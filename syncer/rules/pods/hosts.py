@@ -1,13 +1,13 @@
 """The pod's own name: hostname, subdomain, and its line in /etc/hosts.
 
 The host pod is called otherwise, so its hostname is set to the virtual pod's. A dotted name is no valid `hostname`: it goes into
-`hostnameOverride`, and dashes replace its dots on hosts that do not know that field (before 1.34).
+`hostnameOverride`, and dashes replace its dots on hosts that do not know that field (before 1.35).
 
 `subdomain` cannot stay, for the host's kubelet would build a name of the host's namespace and domain from it. An init container
 therefore copies /etc/hosts with the right FQDN on the lines of the pod's addresses, and all containers mount the copy. It finds these
 lines by the hostname, so it needs no address and works with both IP families. `hostnameOverride` cannot do this: it would change what
 `hostname` prints, and StatefulSet pods read their ordinal from that. Exactly that is wanted, though, with `setHostnameAsFQDN`,
-where the FQDN becomes the override. (On hosts before 1.34, or with an FQDN over 63 characters, such a pod has its short hostname.)
+where the FQDN becomes the override. (On hosts before 1.35, or with an FQDN over 63 characters, such a pod has its short hostname.)
 """
 
 from __future__ import annotations
