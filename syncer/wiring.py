@@ -186,6 +186,7 @@ class Syncer:
             rule=rule,
             context=engine.context,
             known=lambda key: key in engine.world.virtual["services"],
+            on_host=engine.world.host["services"].get,
             promise=engine.world.promise,
             written=engine.world.host["services"].written,
         )

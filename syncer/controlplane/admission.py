@@ -39,6 +39,7 @@ _PROMISE = 20.0
 _TIMEOUT = 5
 
 Known = Callable[[Key], bool]
+OnHost = Callable[[Key], Object | None]
 Promise = Callable[[Key, float], None]
 Written = Callable[[Object], None]
 
@@ -86,6 +87,7 @@ class ServiceAdmission:
         rule: Rule,
         context: Context,
         known: Known,
+        on_host: OnHost,
         promise: Promise,
         written: Written,
     ) -> None:
@@ -93,6 +95,7 @@ class ServiceAdmission:
         self._rule = rule
         self._context = context
         self._known = known
+        self._on_host = on_host
         self._promise = promise
         self._written = written
 
@@ -124,7 +127,7 @@ class ServiceAdmission:
             # No address to agree on, or the API server is about to answer AlreadyExists.
             return []
         self._promise(key, _PROMISE)
-        host = await self._host_service(key, virtual)
+        host = self._on_host(key) or await self._host_service(key, virtual)
         if host is None:
             return []
         self._written(host)

@@ -90,6 +90,9 @@ class Executor:
                 except Invalid:
                     for part in action.otherwise:
                         await self.run(key, part)
+                    if not all(isinstance(part, Warn) for part in action.otherwise):
+                        # The plan does not know what the server made of its second choice, and the echo will be dropped.
+                        self._later(key, 0.0)
             case Warn():
                 await self._warnings.tell(action, self._world.virtual[action.key.rule].get(action.key))
             case Later():

@@ -207,7 +207,7 @@ class Engine:
         except KubeError as error:
             self.queue.failed(key)
             self._failed(key, "Unreachable" if not isinstance(error, ApiError) else error.reason or "Error")
-            log.warning("will try again", extra={"object": str(key), "error": str(error)})
+            log.warning("will try again: %s", error, extra={"object": str(key)})
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -249,7 +249,7 @@ class Engine:
 
     async def _tell_refusal(self, key: Key, error: Exception) -> None:
         text = error.message if isinstance(error, ApiError) else str(error)
-        log.warning("refused", extra={"object": str(key), "error": str(error)})
+        log.warning("refused: %s", error, extra={"object": str(key)})
         subject = Key("pods", key.namespace, key.name) if key.rule == TOKEN else key
         if subject.rule not in self.world.virtual:
             return

@@ -9,18 +9,20 @@ from syncer.rules.context import Context
 from syncer.rules.table import Rule, Table
 from syncer.values import InvalidValue
 
-HANDLERS = ("", "pods", "services", "endpointslices", "persistentvolumeclaims")
-"""What a row of direction toHost may name as its handler; empty = the row says it all."""
+HANDLERS = {
+    "toHost": ("", "pods", "services", "endpointslices", "persistentvolumeclaims"),
+    "fromHost": ("events", "nodes"),
+}
+"""What a row of each direction may name as its handler; empty = the row says it all."""
 
 
 def check(table: Table) -> None:
     """Raises InvalidValue for a row whose handler does not exist, and when a kind is off that all others rest on."""
     for rule in table.values():
-        if rule.direction == "toHost" and rule.handler not in HANDLERS:
-            known = ", ".join(name for name in HANDLERS if name)
-            raise InvalidValue(
-                f"rules ({rule.key})", f"handler {rule.handler!r} is unknown", f"use one of {known}, or none"
-            )
+        known = HANDLERS.get(rule.direction, ())
+        if rule.handler not in known:
+            problem = f"handler {rule.handler!r} is unknown for direction {rule.direction}"
+            raise InvalidValue(f"rules ({rule.key})", problem, f"use one of {', '.join(filter(None, known)) or 'none'}")
     for kind in ("pods", "services"):
         if kind not in table:
             raise InvalidValue(f"sync.toHost.{kind}.enabled", f"a cluster without {kind} cannot work", "set it to true")

@@ -2,12 +2,14 @@
 
 Normally the admission webhook has made the host Service before the virtual one exists, and nothing is left but to follow changes.
 When it was bypassed, the host is asked for the virtual Service's address; if it cannot have that one, the virtual Service is made
-again with the host's.
+again with the host's. Node ports go the same way: the tenant's if the host can give them, else the host's.
 """
 
 from __future__ import annotations
 
-from syncer.names import Key, Object
+import json
+
+from syncer.names import PREFIX, Key, Object
 from syncer.plan.actions import Action, Attempt, Create, Delete, Side
 from syncer.plan.generic import SAME, give_back, merge_difference, patch_of, removal
 from syncer.rules import services
@@ -16,28 +18,54 @@ from syncer.rules.metadata import metadata_patch
 from syncer.rules.table import Rule
 
 _SERVER_SET = ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", "deletionTimestamp")
+_REMOVABLE = (
+    "selector",
+    "externalName",
+    "externalIPs",
+    "externalTrafficPolicy",
+    "loadBalancerIP",
+    "loadBalancerSourceRanges",
+    "sessionAffinityConfig",
+    "trafficDistribution",
+)
+"""Fields that go from the host Service when the tenant takes them away; others the host fills in by itself."""
+
+REPLACEMENT = PREFIX + "replacement"
+"""Annotation of a host Service: the virtual Service, as JSON, that is being deleted and made again. A crash in between loses nothing."""
+PORTS_BY_HOST = PREFIX + "ports-by-host"
+"""Annotation of a host Service: the host refused the tenant's node ports and has chosen others, which the virtual one must take."""
 
 
 def plan(rule: Rule, key: Key, *, virtual: Object | None, host: Object | None, context: Context) -> list[Action]:
     """Actions for one Service."""
     if (key.namespace, key.name) == services.KUBERNETES:
         return []
+    notes = (host["metadata"].get("annotations") or {}) if host is not None else {}
     if virtual is None:
+        if REPLACEMENT in notes:
+            return [Create(side=Side.VIRTUAL, resource=rule.key, body=json.loads(notes[REPLACEMENT]))]
         return removal(rule, host)
     if host is None:
         return [] if "deletionTimestamp" in virtual["metadata"] else _creation(rule, key, virtual, context)
-    wanted = services.to_host(rule, key, virtual, context)
     if _moved(virtual, host):
         return _made_again(rule, virtual, host)
+    if REPLACEMENT in notes:
+        return [_note(rule, host, REPLACEMENT, None)]
+    if PORTS_BY_HOST in notes:
+        return _take_ports(rule, virtual, host)
+    wanted = services.to_host(rule, key, virtual, context)
     return [*_follow(rule, virtual, wanted, host), *give_back(rule, virtual, host)]
 
 
 def _creation(rule: Rule, key: Key, virtual: Object, context: Context) -> list[Action]:
     body = services.to_host(rule, key, virtual, context)
     exact = services.with_address(body, virtual)
-    if exact == body:
+    relaxed = services.without_node_ports(body)
+    if exact == relaxed:
         return [Create(side=Side.HOST, resource=rule.key, body=body)]
-    fallback = Create(side=Side.HOST, resource=rule.key, body=services.without_node_ports(body))
+    if relaxed != body:
+        relaxed = _noted(relaxed, PORTS_BY_HOST, "true")
+    fallback = Create(side=Side.HOST, resource=rule.key, body=relaxed)
     return [Attempt(action=Create(side=Side.HOST, resource=rule.key, body=exact), otherwise=(fallback,))]
 
 
@@ -49,6 +77,8 @@ def _moved(virtual: Object, host: Object) -> bool:
 
 def _made_again(rule: Rule, virtual: Object, host: Object) -> list[Action]:
     """An address cannot be changed: the virtual Service is deleted and created with the host's."""
+    if virtual["metadata"].get("deletionTimestamp"):
+        return []
     metadata = {name: value for name, value in virtual["metadata"].items() if name not in _SERVER_SET}
     spec = {
         **{name: value for name, value in virtual["spec"].items() if name not in ("clusterIP", "clusterIPs")},
@@ -58,11 +88,19 @@ def _made_again(rule: Rule, virtual: Object, host: Object) -> list[Action]:
     body = {"apiVersion": rule.api_version, "kind": rule.kind, "metadata": metadata, "spec": spec}
     old = virtual["metadata"]
     return [
+        _note(rule, host, REPLACEMENT, json.dumps(body, sort_keys=True)),
         Delete(
             side=Side.VIRTUAL, resource=rule.key, namespace=old["namespace"], name=old["name"], uid=old["uid"], grace=0
         ),
         Create(side=Side.VIRTUAL, resource=rule.key, body=body),
     ]
+
+
+def _take_ports(rule: Rule, virtual: Object, host: Object) -> list[Action]:
+    ports = services.ports_as_on_host(virtual, host)
+    if ports != virtual["spec"].get("ports"):
+        return [patch_of(Side.VIRTUAL, rule.key, virtual, {"spec": {"ports": ports}})]
+    return [_note(rule, host, PORTS_BY_HOST, None)]
 
 
 def _follow(rule: Rule, virtual: Object, wanted: Object, host: Object) -> list[Action]:
@@ -72,22 +110,25 @@ def _follow(rule: Rule, virtual: Object, wanted: Object, host: Object) -> list[A
         # ExternalName <-> cluster IP: the type changes, and with it whether there is an address at all.
         spec["clusterIP"] = virtual["spec"].get("clusterIP")
         have["clusterIP"] = host["spec"].get("clusterIP")
-    for name in ("selector", "externalName"):
+    for name in _REMOVABLE:
         if name in host["spec"] and name not in spec:
             spec[name], have[name] = None, host["spec"][name]
     difference = merge_difference(have, spec)
     changes = metadata_patch(wanted["metadata"], host["metadata"])
-    actions: list[Action] = []
-    if difference is not SAME:
-        body: Object = {"spec": difference}
-        if changes:
-            body["metadata"] = changes
-        exact = patch_of(Side.HOST, rule.key, host, body)
-        # The host may have given a node port to somebody else: then it chooses, and the virtual Service follows.
-        ports = services.without_node_ports(wanted)["spec"]["ports"]
-        relaxed = patch_of(Side.HOST, rule.key, host, {**body, "spec": {**spec, "ports": ports}})
-        actions.append(Attempt(action=exact, otherwise=(relaxed,)))
-        return actions
-    if changes:
-        actions.append(patch_of(Side.HOST, rule.key, host, {"metadata": changes}))
-    return actions
+    metadata = {"metadata": changes} if changes else {}
+    if difference is SAME:
+        return [patch_of(Side.HOST, rule.key, host, metadata)] if changes else []
+    exact = patch_of(Side.HOST, rule.key, host, {**metadata, "spec": difference})
+    # The host may have given a node port to somebody else: then it chooses, and the virtual Service follows.
+    ports = services.without_node_ports(wanted)["spec"]["ports"]
+    noted = _noted({"metadata": changes, "spec": {**spec, "ports": ports}}, PORTS_BY_HOST, "true")
+    return [Attempt(action=exact, otherwise=(patch_of(Side.HOST, rule.key, host, noted),))]
+
+
+def _note(rule: Rule, host: Object, name: str, value: str | None) -> Action:
+    return patch_of(Side.HOST, rule.key, host, {"metadata": {"annotations": {name: value}}})
+
+
+def _noted(body: Object, name: str, value: str) -> Object:
+    metadata = body["metadata"]
+    return {**body, "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), name: value}}}

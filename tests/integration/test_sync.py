@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import uuid
 from collections.abc import AsyncIterator
 
 import pytest
 
 from syncer.names import Object, token_secret_name
+from syncer.plan.services import REPLACEMENT
 from tests.integration.conftest import ApiServerPair
 from tests.integration.syncing import (
     CLAIMS,
@@ -235,6 +237,41 @@ async def test_node_ports_are_the_same_on_both_sides(sync: Running) -> None:
 
     assert there is not None
     assert made["spec"]["ports"][0]["nodePort"] == there["spec"]["ports"][0]["nodePort"]
+
+
+async def test_a_service_that_becomes_a_node_port_service_ends_with_one_port_on_both_sides(sync: Running) -> None:
+    await sync.virtual.make(SERVICES, {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}})
+    blocker = await sync.host.make(
+        SERVICES, {"metadata": {"name": "other"}, "spec": {"type": "NodePort", "ports": [{"port": 80}]}}
+    )
+    taken = blocker["spec"]["ports"][0]["nodePort"]
+    await sync.virtual.patch(
+        SERVICES, "web", {"spec": {"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP", "nodePort": taken}]}}
+    )
+
+    async def same() -> bool:
+        here, there = await sync.virtual.get(SERVICES, "web"), await sync.host.get(SERVICES, sync.host_name("web"))
+        port = here["spec"]["ports"][0].get("nodePort") if here else None
+        return bool(there and port and port != taken and port == there["spec"]["ports"][0].get("nodePort"))
+
+    await eventually(same)
+
+
+async def test_a_service_lost_between_deletion_and_creation_is_brought_back(api_server_pair: ApiServerPair) -> None:
+    """As if the syncer had been killed while it gave a Service another address."""
+    space = f"t{uuid.uuid4().hex[:8]}"
+    async with sides(api_server_pair, space) as (host, virtual):
+        async with running(api_server_pair, host, virtual) as first:
+            made = await virtual.make(SERVICES, {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}})
+        metadata = {"name": "web", "namespace": space}
+        again = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": made["spec"]}
+        note = {"metadata": {"annotations": {REPLACEMENT: json.dumps(again)}}}
+        await host.patch(SERVICES, first.host_name("web"), note)
+        await virtual.delete(SERVICES, "web")
+        async with running(api_server_pair, host, virtual):
+            back = await eventually(lambda: virtual.get(SERVICES, "web"))
+
+    assert back["spec"]["clusterIP"] == made["spec"]["clusterIP"]
 
 
 async def test_a_deleted_service_goes_on_the_host_too(sync: Running) -> None:
