@@ -29,7 +29,7 @@ class Path:
         """Compiles `text`; `where` is the values path that an error names. Raises InvalidValue."""
         parts: list[str | None] = []
         position = 0
-        while position < len(text):
+        while isinstance(text, str) and position < len(text):
             match = _PART.match(text, position)
             if match is None:
                 break

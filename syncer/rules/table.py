@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from syncer.rules.paths import Path
 from syncer.values import InvalidValue
@@ -85,7 +85,7 @@ def parse_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """Parses the rows of the config document. Raises InvalidValue for a row that makes no sense."""
     table: dict[str, Rule] = {}
     for index, row in enumerate(rows):
-        rule = _parse_row(row, f"rules[{index}] ({row.get('resource', '?')})")
+        rule = _parse_row(row, f"rules[{index}] ({row.get('resource') or '?'})")
         if rule.key in table:
             raise InvalidValue(f"rules[{index}]", f"{rule.key} stands in the table twice", "remove one of the rows")
         table[rule.key] = rule
@@ -93,11 +93,11 @@ def parse_table(rows: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def _parse_row(row: Mapping[str, Any], where: str) -> Rule:
-    missing = [name for name in ("resource", "version", "kind", "scope", "direction") if not row.get(name)]
-    if missing:
-        raise InvalidValue(where, f"lacks {', '.join(missing)}", "add the missing keys to the row")
-    if row["direction"] not in ("toHost", "fromHost", "both"):
-        raise InvalidValue(where, f"direction {row['direction']!r} is unknown", "use toHost, fromHost or both")
+    _require(row, ("resource", "version", "kind", "scope", "direction"), where)
+    _choose("scope", row["scope"], ("Namespaced", "Cluster"), where)
+    _choose("direction", row["direction"], get_args(Direction), where)
+    selection: Selection = row.get("selection") or "all"
+    _choose("selection", selection, get_args(Selection), where)
     return Rule(
         resource=row["resource"],
         group=row.get("group") or "",
@@ -105,24 +105,39 @@ def _parse_row(row: Mapping[str, Any], where: str) -> Rule:
         kind=row["kind"],
         namespaced=row["scope"] == "Namespaced",
         direction=row["direction"],
-        selection=row.get("selection") or "all",
+        selection=selection,
         handler=row.get("handler") or "",
         tenant_owns=tuple(row.get("tenantOwns") or ()),
         host_owns=tuple(row.get("hostOwns") or ()),
-        references=tuple(
-            Reference(
-                path=Path.parse(item["path"], where=where),
-                resource=item["resource"],
-                carries=bool(item.get("carries")),
-            )
-            for item in row.get("references") or ()
-        ),
-        selectors=tuple(
-            Selector(path=Path.parse(item["path"], where=where), form=item["form"])
-            for item in row.get("selectors") or ()
-        ),
-        substitutions=tuple(
-            Substitution(path=Path.parse(item["path"], where=where), virtual=item["virtual"], host=item["host"])
-            for item in row.get("substitutions") or ()
-        ),
+        references=tuple(_parse_reference(item, where) for item in row.get("references") or ()),
+        selectors=tuple(_parse_selector(item, where) for item in row.get("selectors") or ()),
+        substitutions=tuple(_parse_substitution(item, where) for item in row.get("substitutions") or ()),
     )
+
+
+def _parse_reference(item: Mapping[str, Any], where: str) -> Reference:
+    _require(item, ("path", "resource"), f"{where}: references")
+    path = Path.parse(item["path"], where=where)
+    return Reference(path=path, resource=item["resource"], carries=bool(item.get("carries")))
+
+
+def _parse_selector(item: Mapping[str, Any], where: str) -> Selector:
+    _require(item, ("path", "form"), f"{where}: selectors")
+    _choose("form", item["form"], get_args(Form), f"{where}: selectors")
+    return Selector(path=Path.parse(item["path"], where=where), form=item["form"])
+
+
+def _parse_substitution(item: Mapping[str, Any], where: str) -> Substitution:
+    _require(item, ("path", "virtual", "host"), f"{where}: substitutions")
+    return Substitution(path=Path.parse(item["path"], where=where), virtual=item["virtual"], host=item["host"])
+
+
+def _require(item: Mapping[str, Any], names: Iterable[str], where: str) -> None:
+    missing = [name for name in names if not item.get(name)]
+    if missing:
+        raise InvalidValue(where, f"lacks {', '.join(missing)}", "add the missing keys to the row")
+
+
+def _choose(name: str, value: Any, choices: Iterable[str], where: str) -> None:
+    if value not in choices:
+        raise InvalidValue(where, f"{name} {value!r} is unknown", f"use one of {', '.join(choices)}")
