@@ -17,8 +17,6 @@ FROM ${PYTHON}
 LABEL org.opencontainers.image.title="sublet-syncer" \
       org.opencontainers.image.description="Carries a tenant's objects between a virtual Kubernetes cluster and one namespace of a host cluster" \
       org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=builder /opt/venv /opt/venv
-COPY --from=builder /app /app
 # Bytecode is compiled above and never checked or written again: the root file system may be read-only.
 ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -27,3 +25,5 @@ WORKDIR /app
 USER 65532:65532
 EXPOSE 8080 9443 10250
 ENTRYPOINT ["python", "-m", "syncer"]
+COPY --from=builder /opt/venv /opt/venv
+COPY --from=builder /app /app

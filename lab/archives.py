@@ -1,7 +1,7 @@
 """Writes container images as OCI archives, straight from files: no build tool, no daemon, the same bytes every time.
 
-Used for images that are one program on an empty file system, as most of Kubernetes' own images are. Format: OCI image layout 1.0
-inside a tar file, as `ctr images import` and `buildah pull oci-archive:` read it.
+Used for images that are one program on an empty file system, as most of Kubernetes' own images are, and for what a build tool
+has built. Format: OCI image layout 1.0 inside a tar file, as `ctr images import` and `buildah pull oci-archive:` read it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-_OCI = "application/vnd.oci.image"
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
+_CONFIG = "application/vnd.oci.image.config.v1+json"
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _EXTENDED = "SCHILY.xattr."  # how tar's PAX headers spell an extended attribute
@@ -53,26 +55,30 @@ def write(target: Path, reference: str, entries: Sequence[Entry], settings: Sett
     unfinished = target.with_name(target.name + ".tmp")
     with tempfile.TemporaryFile(dir=target.parent) as layer, tarfile.open(unfinished, "w") as archive:
         _write_layer(layer, entries)
-        layer_blob = _add_blob(archive, layer, f"{_OCI}.layer.v1.tar")
-        config_blob = _add_json(archive, _config(layer_blob["digest"], settings), f"{_OCI}.config.v1+json")
-        media_type = f"{_OCI}.manifest.v1+json"
-        manifest = {"schemaVersion": 2, "mediaType": media_type, "config": config_blob, "layers": [layer_blob]}
-        manifest_blob = _add_json(archive, manifest, media_type)
-        names = {"org.opencontainers.image.ref.name": reference, "io.containerd.image.name": reference}
-        index = {"schemaVersion": 2, "manifests": [manifest_blob | {"annotations": names}]}
-        _add_file(archive, "index.json", json.dumps(index).encode())
-        _add_file(archive, "oci-layout", b'{"imageLayoutVersion": "1.0.0"}')
+        layer_blob = _add_blob(archive, layer, _LAYER)
+        config = json.dumps(_config(layer_blob["digest"], settings)).encode()
+        config_blob = _add_blob(archive, io.BytesIO(config), _CONFIG)
+        digest = _add_manifest(archive, reference, config_blob, [layer_blob])
     unfinished.rename(target)
-    return str(manifest_blob["digest"])
+    return digest
 
 
-def manifest_digest(archive: Path) -> str:
-    """The digest of the one image in an OCI archive; what containerd shows as the image's target."""
-    with tarfile.open(archive) as content:
-        index = content.extractfile("index.json")
-        if index is None:
-            raise ValueError(f"{archive} has no index.json")
-        return str(json.load(index)["manifests"][0]["digest"])
+def convert(source: Path, target: Path, reference: str) -> str:
+    """Writes what `docker save` wrote as an OCI archive, and returns the digest of the image's manifest.
+
+    Layers are taken as they are, where a build tool would compress each of them anew.
+    """
+    with tarfile.open(source) as content, tarfile.open(target, "w") as archive:
+
+        def take(name: str, media_type: str) -> dict[str, Any]:
+            file = content.extractfile(name)
+            if file is None:
+                raise ValueError(f"{source}: {name} is not a file")
+            return _add_blob(archive, file, media_type)
+
+        manifest = json.loads(content.extractfile("manifest.json").read())[0]  # type: ignore[union-attr]
+        layers = [take(name, _LAYER) for name in manifest["Layers"]]
+        return _add_manifest(archive, reference, take(manifest["Config"], _CONFIG), layers)
 
 
 def _config(layer_digest: str, settings: Settings) -> dict[str, Any]:
@@ -111,7 +117,7 @@ def _write_layer(layer: IO[bytes], entries: Sequence[Entry]) -> None:
 
 def _add_blob(archive: tarfile.TarFile, data: IO[bytes], media_type: str) -> dict[str, Any]:
     data.seek(0)
-    digest = hashlib.file_digest(data, "sha256").hexdigest()  # type: ignore[arg-type]
+    digest = _digest(data)
     size = data.seek(0, io.SEEK_END)
     data.seek(0)
     info = tarfile.TarInfo(f"blobs/sha256/{digest}")
@@ -120,8 +126,23 @@ def _add_blob(archive: tarfile.TarFile, data: IO[bytes], media_type: str) -> dic
     return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": size}
 
 
-def _add_json(archive: tarfile.TarFile, content: dict[str, Any], media_type: str) -> dict[str, Any]:
-    return _add_blob(archive, io.BytesIO(json.dumps(content).encode()), media_type)
+def _add_manifest(
+    archive: tarfile.TarFile, reference: str, config: dict[str, Any], layers: list[dict[str, Any]]
+) -> str:
+    manifest = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": config, "layers": layers}
+    blob = _add_blob(archive, io.BytesIO(json.dumps(manifest).encode()), _MANIFEST)
+    names = {"org.opencontainers.image.ref.name": reference, "io.containerd.image.name": reference}
+    index = {"schemaVersion": 2, "manifests": [blob | {"annotations": names}]}
+    _add_file(archive, "index.json", json.dumps(index).encode())
+    _add_file(archive, "oci-layout", b'{"imageLayoutVersion": "1.0.0"}')
+    return str(blob["digest"])
+
+
+def _digest(data: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while chunk := data.read(2**20):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _add_file(archive: tarfile.TarFile, name: str, content: bytes) -> None:

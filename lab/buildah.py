@@ -19,7 +19,7 @@ _PIP_KEYS = ("index-url", "extra-index-url", "trusted-host")
 
 
 def build(reference: str, context: Path, target: Path) -> None:
-    """Builds the context's Dockerfile and writes the image to an OCI archive under its reference."""
+    """Builds the context's Dockerfile and writes the image to `target`, in the form of `docker save`."""
     volumes = [f"{_pip_settings()}:/etc/pip.conf:ro"]
     if _AUTHORITIES.exists():
         volumes.append(f"{_AUTHORITIES}:{_AUTHORITIES_INSIDE}:ro")
@@ -28,10 +28,7 @@ def build(reference: str, context: Path, target: Path) -> None:
         *(word for volume in volumes for word in ("--volume", volume)),
         *("--tag", reference, str(context)),
     )
-    unfinished = target.with_name(target.name + ".tmp")
-    unfinished.unlink(missing_ok=True)
-    _buildah("push", "--quiet", "--disable-compression", reference, f"oci-archive:{unfinished}:{reference}")
-    unfinished.rename(target)
+    _buildah("push", "--quiet", reference, f"docker-archive:{target}:{reference}")
 
 
 def ensure(reference: str, archive: Path, digest: str) -> None:

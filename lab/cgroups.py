@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from lab.errors import LabError
 
 _ROOT = Path("/sys/fs/cgroup")
 _V1_TRACKER = "pids"  # the hierarchy whose membership says which processes belong to the lab
+_NEEDED = {"cpu", "cpuset", "memory", "pids"}  # by the kubelet
 _REMEDY = "run the lab as root on the machine itself, or in a container with a writable cgroup tree"
 
 
@@ -100,8 +102,12 @@ def _remove(branch: Path, deadline: float) -> None:
 
 
 def _pass_controllers_down(group: Path) -> None:
-    available = (group / "cgroup.controllers").read_text().split()
-    (group / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in available))
+    control = group / "cgroup.subtree_control"
+    for name in (group / "cgroup.controllers").read_text().split():
+        with suppress(OSError):  # some machines keep one to themselves
+            control.write_text(f"+{name}")
+    if missing := _NEEDED - set(control.read_text().split()):
+        raise LabError(f"the cgroup {group} does not pass on: {', '.join(sorted(missing))}", _REMEDY)
 
 
 def _inherit_cpuset(parent: Path, child: Path) -> None:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
-from lab import certificates, controlplane, shell
+from lab import certificates, shell, toolchain
+from lab.errors import LabError
 
 
 def kubectl(*words: str, stdin: str | None = None) -> str:
     """Runs kubectl and returns its output; raises LabError with its message when it fails."""
-    return shell.run(controlplane.kubectl(), "--kubeconfig", certificates.kubeconfig("admin"), *words, stdin=stdin)
+    program, admin = toolchain.path("kubectl"), certificates.kubeconfig("admin")
+    direct = os.environ | {"NO_PROXY": "*"}
+    return shell.run(program, "--kubeconfig", admin, *words, stdin=stdin, environment=direct)
+
+
+def ready() -> bool:
+    """Whether the API server says of itself that it is ready."""
+    try:
+        return kubectl("--request-timeout=2s", "get", "--raw", "/readyz") == "ok"
+    except LabError:
+        return False
 
 
 def nodes() -> list[dict[str, Any]]:

@@ -143,7 +143,12 @@ def present_nodes() -> tuple[Node, ...]:
 
 def shell_exports() -> str:
     """What a shell needs to use the lab: KUBECONFIG, and the lab's kubectl and helm first on PATH."""
-    return f'export KUBECONFIG="{layout.kubeconfig()}"\nexport PATH="{_tools()}:$PATH"'
+    exports = {
+        "KUBECONFIG": str(layout.kubeconfig()),
+        "PATH": f"{_tools()}:$PATH",
+        "NO_PROXY": f"${{NO_PROXY:+$NO_PROXY,}}{layout.API_ADDRESS}",
+    }
+    return "\n".join(f'export {name}="{value}"' for name, value in exports.items())
 
 
 def _create() -> None:

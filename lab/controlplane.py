@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lab import certificates, layout, network, packages, processes, shell, toolchain
+from lab import certificates, cluster, layout, network, processes, toolchain
 from lab.certificates import kubeconfig, path
 from lab.processes import Daemon
 from lab.progress import wait_until
@@ -33,7 +33,7 @@ def start() -> None:
     _write_corefile()
     processes.start(outside_dns())
     wait_until(
-        ready,
+        cluster.ready,
         what="the host's API server is ready",
         seconds=60,
         remedy=f"see {layout.logs() / 'kube-apiserver.log'}",
@@ -48,20 +48,9 @@ def running() -> bool:
     return processes.alive("etcd")
 
 
-def ready() -> bool:
-    """Whether the API server says of itself that it is ready."""
-    admin = ("--kubeconfig", kubeconfig("admin"), "--request-timeout=2s")
-    return shell.succeeds(kubectl(), *admin, "get", "--raw", "/readyz")
-
-
 def forget() -> None:
     """Throws the cluster's content away: what the next `start` makes is empty."""
     shutil.rmtree(layout.state() / "etcd", ignore_errors=True)
-
-
-def kubectl() -> Path:
-    """The kubectl that belongs to the cluster; a machine's own may be of any age."""
-    return toolchain.path("kubectl")
 
 
 def etcd() -> Daemon:
@@ -168,5 +157,4 @@ def _daemon(name: str, *arguments: str, program: str | None = None, reads: tuple
         command=(*network.inside(layout.HUB_NAMESPACE), str(toolchain.path(program or name)), *arguments),
         cgroup=CGROUP,
         reads=reads,
-        environment={"PATH": packages.search_path()},
     )

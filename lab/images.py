@@ -20,7 +20,7 @@ from lab.errors import LabError
 from lab.layout import Node
 from lab.progress import step
 
-_FORMAT = "1"  # raise it when archives are written differently for the same inputs
+_FORMAT = "2"  # raise it when archives are written differently for the same inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +117,7 @@ def _make(image: Image) -> Archive:
         if isinstance(image, Assembled):
             digest = archives.write(file, image.reference, _entries(image), image.settings)
         else:
-            _build_from_dockerfile(image, file)
-            digest = archives.manifest_digest(file)
+            digest = _build_from_dockerfile(image, file)
         file.with_suffix(".digest").write_text(digest)
     return Archive(reference=image.reference, file=file, digest=digest)
 
@@ -129,19 +128,21 @@ def _entries(image: Assembled) -> list[archives.Entry]:
     return catalogue.entries(image, files, applets=applets)
 
 
-def _build_from_dockerfile(image: Built, target: Path) -> None:
+def _build_from_dockerfile(image: Built, target: Path) -> str:
     packages.ensure(packages.IMAGES)
     if image.base:
         base = build([catalogue.BY_REFERENCE[image.base]])[0]
         buildah.ensure(base.reference, base.file, base.digest)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        context, built = Path(scratch, "context"), Path(scratch, "built.tar")
         for file in _context(image):
-            copy = Path(folder) / file.relative_to(image.folder)
+            copy = context / file.relative_to(image.folder)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, copy)
         for program in image.programs:
-            shutil.copy2(sources.fetch(program), Path(folder) / program)
-        buildah.build(image.reference, Path(folder), target)
+            shutil.copy2(sources.fetch(program), context / program)
+        buildah.build(image.reference, context, built)
+        return archives.convert(built, target, image.reference)
 
 
 def _context(image: Built) -> list[Path]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lab import certificates, cluster, controlplane, layout, network, packages, processes, toolchain
+from lab import certificates, cluster, controlplane, layout, network, processes, toolchain
 from lab.errors import LabError
 from lab.processes import Daemon
 from lab.progress import step, wait_until
@@ -96,7 +96,6 @@ def daemon() -> Daemon:
             "--server-address=127.0.0.1:10247",
         ),
         cgroup=controlplane.CGROUP,
-        environment={"PATH": packages.search_path()},
     )
 
 

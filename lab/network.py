@@ -15,7 +15,7 @@ from lab.layout import HUB_NAMESPACE, MACHINE_LINK, Node
 _NETNS = Path("/run/netns")
 _BRIDGE = "nodes"
 _UPLINK = "machine"  # the hub's end of the link to the machine
-_SETTINGS = ("net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0")
+_SETTINGS = {"ip_forward": 1, "conf/all/rp_filter": 0, "conf/default/rp_filter": 0, "conf/all/send_redirects": 0}
 _SEAL = f"""
 table inet sublet {{
   chain forward {{
@@ -103,7 +103,8 @@ def available() -> bool:
 def _create_namespace(name: str) -> None:
     _ip("netns", "add", name)
     _ip_in(name, "link", "set", "lo", "up")
-    shell.run(*inside(name), "sysctl", "-q", "-w", *_SETTINGS)
+    writes = [f"echo {value} > /proc/sys/net/ipv4/{setting}" for setting, value in _SETTINGS.items()]
+    shell.run(*inside(name), "sh", "-c", " && ".join(writes))
 
 
 def _remember_mount() -> None:

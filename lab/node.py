@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lab import certificates, cgroups, controlplane, layout, network, nodeconfig, packages, processes, shell, toolchain
+from lab import certificates, cgroups, cluster, layout, network, nodeconfig, packages, processes, shell, toolchain
 from lab.errors import LabError
 from lab.layout import Node
 from lab.processes import Daemon
@@ -60,10 +60,8 @@ def start_kubelet(node: Node) -> None:
     kube_proxy = nodeconfig.kube_proxy(node, kubeconfig=certificates.kubeconfig("kube-proxy"))
     _write(_config(node, "kubelet"), json.dumps(kubelet, indent=2))
     _write(_config(node, "kube-proxy"), json.dumps(kube_proxy, indent=2))
-    admin = ("--kubeconfig", certificates.kubeconfig("admin"))
-    if not shell.succeeds(controlplane.kubectl(), *admin, "get", "node", node.name):
-        manifest = json.dumps(nodeconfig.node_object(node))
-        shell.run(controlplane.kubectl(), *admin, "create", "-f", "-", stdin=manifest)
+    if node.name not in {item["metadata"]["name"] for item in cluster.nodes()}:
+        cluster.kubectl("create", "-f", "-", stdin=json.dumps(nodeconfig.node_object(node)))
     processes.start(_kubelet(node))
     processes.start(_kube_proxy(node))
 
@@ -175,7 +173,6 @@ def _daemon(name: str, node: Node, command: tuple[str, ...], *, reads: tuple[Pat
         command=command,
         cgroup=f"{node.cgroup}/daemons",
         reads=reads,
-        environment={"PATH": packages.search_path()},
     )
 
 

@@ -12,11 +12,10 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lab import cgroups, layout
+from lab import cgroups, layout, packages
 from lab.errors import LabError
 
 # Enters a cgroup, then becomes the program: from its first moment a daemon is where `down` will look for it.
@@ -34,7 +33,6 @@ class Daemon:
     command: tuple[str, ...]
     cgroup: str
     reads: tuple[Path, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:
@@ -80,7 +78,7 @@ def start(daemon: Daemon) -> bool:
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd="/",
-            env=dict(os.environ) | dict(daemon.environment),
+            env={"PATH": packages.search_path(), "HOME": "/"},  # nothing of the user's, proxies least of all
             start_new_session=True,
         )
     started = _start_time(process.pid)

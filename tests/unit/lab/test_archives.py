@@ -89,10 +89,34 @@ def test_the_same_content_gives_the_same_digest(tmp_path) -> None:
     assert len(digests) == 1
 
 
-def test_the_digest_can_be_read_back(tmp_path) -> None:
-    digest = archives.write(tmp_path / "image.tar", "example.test/hello:1", ENTRIES, SETTINGS)
+@pytest.fixture
+def saved(tmp_path):
+    """An archive as `docker save` writes it."""
+    layer, config = b"a layer", json.dumps({"os": "linux"}).encode()
+    manifest = [{"Config": "c.json", "RepoTags": ["other:1"], "Layers": ["l.tar"]}]
+    files = {"l.tar": layer, "c.json": config, "manifest.json": json.dumps(manifest).encode()}
+    with tarfile.open(tmp_path / "saved.tar", "w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return tmp_path / "saved.tar"
 
-    assert archives.manifest_digest(tmp_path / "image.tar") == digest
+
+def test_a_saved_image_keeps_its_layers_and_configuration(saved, tmp_path) -> None:
+    digest = archives.convert(saved, tmp_path / "image.tar", "example.test/hello:1")
+
+    image = read(tmp_path / "image.tar")
+    assert json.loads(image["index.json"])["manifests"][0]["digest"] == digest
+    assert blob(image, manifest(image)["layers"][0]) == b"a layer"
+    assert json.loads(blob(image, manifest(image)["config"])) == {"os": "linux"}
+
+
+def test_a_saved_image_gets_the_asked_reference(saved, tmp_path) -> None:
+    archives.convert(saved, tmp_path / "image.tar", "example.test/hello:1")
+
+    annotations = json.loads(read(tmp_path / "image.tar")["index.json"])["manifests"][0]["annotations"]
+    assert annotations["io.containerd.image.name"] == "example.test/hello:1"
 
 
 def test_nothing_unfinished_is_left_beside_the_archive(tmp_path) -> None:
