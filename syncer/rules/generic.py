@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from syncer.names import Key, Object
 from syncer.rules.context import Context
@@ -33,7 +34,9 @@ def owned_fields(rule: Rule, key: Key, virtual: Object, context: Context) -> Obj
     """The top-level fields that the tenant owns, as they are on the host."""
     fields: Object = {name: virtual[name] for name in rule.tenant_owns if name in virtual}
     for reference in rule.references:
-        fields = reference.path.mapped(fields, lambda name: context.host_name(name, key.namespace))
+        fields = reference.path.mapped(
+            fields, lambda name: context.host_name(name, key.namespace) if _is_name(name) else name
+        )
     for selector in rule.selectors:
         fields = selector.path.mapped(fields, partial(_narrowed, selector.form, key.namespace, context))
     for substitution in rule.substitutions:
@@ -59,5 +62,10 @@ def carried(rule: Rule, key: Key, virtual: Object) -> Iterator[Key]:
     """The objects that must cross the border because this one refers to them."""
     for reference in rule.references:
         if reference.carries:
-            for name in reference.path.values(virtual):
+            for name in filter(_is_name, reference.path.values(virtual)):
                 yield Key(reference.resource, key.namespace, name)
+
+
+def _is_name(value: Any) -> bool:
+    """Whether a field holds a name: custom resources may hold anything, and an empty text names nothing."""
+    return isinstance(value, str) and bool(value)
