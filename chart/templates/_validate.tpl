@@ -94,6 +94,11 @@ true
 {{- end -}}
 
 {{- define "sublet.validate.sync" -}}
+{{- range $kind := list "pods" "services" -}}
+{{- if not (index $.Values.sync.toHost $kind).enabled -}}
+{{- fail (printf "sync.toHost.%s.enabled is false, but a cluster without %s cannot work; set it to true" $kind $kind) -}}
+{{- end -}}
+{{- end -}}
 {{- range $kind := list "configMaps" "secrets" -}}
 {{- $values := index $.Values.sync.toHost $kind -}}
 {{- if and $values.all (not $values.enabled) -}}

@@ -1,0 +1,111 @@
+"""CoreDNS as the syncer applies it in the virtual cluster."""
+
+from tests.chart.rendering import nested, render
+
+
+def corefile(values=None):
+    return render(values).manifest("ConfigMap")["data"]["Corefile"]
+
+
+def dns(values):
+    return {"controlPlane": {"coredns": values}}
+
+
+def test_it_is_a_deployment_behind_the_service_kube_dns():
+    rendered = render()
+    assert [item["kind"] for item in rendered.manifests] == [
+        "ServiceAccount",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "ConfigMap",
+        "Service",
+        "Deployment",
+    ]
+    service, deployment = rendered.manifest("Service"), rendered.manifest("Deployment")
+    assert (service["metadata"]["name"], service["metadata"]["namespace"]) == ("kube-dns", "kube-system")
+    assert service["spec"]["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    assert service["metadata"]["labels"]["k8s-app"] == "kube-dns"
+
+
+def test_the_service_answers_on_53_and_reaches_an_unprivileged_port():
+    rendered = render()
+    ports = {port["name"]: port for port in rendered.manifest("Service")["spec"]["ports"]}
+    container = rendered.manifest("Deployment")["spec"]["template"]["spec"]["containers"][0]
+    reached = {port["name"]: (port["containerPort"], port["protocol"]) for port in container["ports"]}
+    for name, protocol in (("dns", "UDP"), ("dns-tcp", "TCP")):
+        assert (ports[name]["port"], ports[name]["protocol"]) == (53, protocol)
+        assert reached[ports[name]["targetPort"]] == (1053, protocol)
+
+
+def test_the_corefile_serves_the_clusters_domain():
+    assert "kubernetes tenant.local in-addr.arpa" in corefile(
+        nested("networking.advanced.clusterDomain", "tenant.local")
+    )
+
+
+def test_other_names_go_to_the_nodes_resolver():
+    assert "forward . /etc/resolv.conf\n" in corefile()
+    assert render().manifest("Deployment")["spec"]["template"]["spec"]["dnsPolicy"] == "Default"
+
+
+def test_other_names_can_go_to_named_resolvers_or_nowhere():
+    assert "forward . 192.0.2.1 192.0.2.2\n" in corefile(dns({"forward": ["192.0.2.1", "192.0.2.2"]}))
+    assert "forward" not in corefile(dns({"forward": []}))
+
+
+def test_a_corefile_of_the_users_replaces_ours():
+    assert corefile(dns({"overwriteConfig": ".:1053 {\n    whoami\n}\n"})) == ".:1053 {\n    whoami\n}\n"
+
+
+def test_a_changed_corefile_replaces_the_pods():
+    def checksum(values):
+        return render(values).manifest("Deployment")["spec"]["template"]["metadata"]["annotations"]["checksum/corefile"]
+
+    assert checksum({}) != checksum(dns({"forward": []}))
+
+
+def test_manifests_of_the_users_replace_ours():
+    only = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: mine, namespace: kube-system}\n"
+    assert [item["metadata"]["name"] for item in render(dns({"overwriteManifests": only})).manifests] == ["mine"]
+
+
+def test_it_can_be_left_out():
+    assert render(dns({"enabled": False})).manifests == []
+
+
+def test_the_deployments_knobs_reach_it():
+    values = {
+        "priorityClassName": "high",
+        "service": {"labels": {"a": "b"}, "annotations": {"c": "d"}, "spec": {"clusterIP": "10.96.0.10"}},
+        "deployment": {
+            "image": "example.com/dns:1",
+            "replicas": 3,
+            "labels": {"e": "f"},
+            "annotations": {"g": "h"},
+            "pods": {"labels": {"i": "j"}, "annotations": {"k": "l"}},
+            "nodeSelector": {"m": "n"},
+            "affinity": {"podAntiAffinity": {}},
+            "tolerations": [{"operator": "Exists"}],
+            "topologySpreadConstraints": [],
+        },
+    }
+    rendered = render(dns(values))
+    service, deployment = rendered.manifest("Service"), rendered.manifest("Deployment")
+    pod = deployment["spec"]["template"]
+    assert service["metadata"]["labels"]["a"] == "b"
+    assert service["metadata"]["annotations"] == {"c": "d"}
+    assert service["spec"]["clusterIP"] == "10.96.0.10"
+    assert (deployment["spec"]["replicas"], deployment["metadata"]["labels"]["e"]) == (3, "f")
+    assert deployment["metadata"]["annotations"] == {"g": "h"}
+    assert (pod["metadata"]["labels"]["i"], pod["metadata"]["annotations"]["k"]) == ("j", "l")
+    assert pod["spec"]["nodeSelector"] == {"m": "n"}
+    assert pod["spec"]["affinity"] == {"podAntiAffinity": {}}
+    assert pod["spec"]["tolerations"] == [{"operator": "Exists"}]
+    assert "topologySpreadConstraints" not in pod["spec"]
+    assert pod["spec"]["priorityClassName"] == "high"
+    assert pod["spec"]["containers"][0]["image"] == "example.com/dns:1"
+
+
+def test_the_spread_never_keeps_a_pod_from_running():
+    (spread,) = render().manifest("Deployment")["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway"

@@ -1,0 +1,143 @@
+"""values.yaml, its page in the docs, its schema and the templates tell the same story."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yamale
+import yaml
+from yamllint import linter
+from yamllint.config import YamlLintConfig
+
+from docs.generate_values import documented, leaves
+from tests.chart.rendering import CHART, CI_VALUES, Refused, helm, nested, render
+
+TEXT = (CHART / "values.yaml").read_text()
+VALUES = yaml.safe_load(TEXT)
+ROOT = CHART.parent
+
+
+def at(path):
+    value = VALUES
+    for key in path.split("."):
+        value = value[key]
+    return value
+
+
+def another(path, value):
+    """A value of the same form that differs."""
+    special = {
+        "controlPlane.distro.k8s.version": "v1.36.9",
+        "controlPlane.backingStore.database.embedded.dataSource": "sqlite:///data/other.db",
+        "controlPlane.statefulSet.dnsPolicy": "Default",
+        "controlPlane.statefulSet.persistence.volumeClaim.retentionPolicy": "Delete",
+        "controlPlane.statefulSet.scheduling.podManagementPolicy": "OrderedReady",
+        "controlPlane.statefulSet.highAvailability.replicas": 0,
+        "exportKubeConfig.server": "https://other.example.com",
+        "networking.serviceCIDR": "10.0.0.0/16",
+        "exportKubeConfig.additionalSecrets": [{"name": "other"}],
+        "sync.toHost.pods.enforceTolerations": [":NoExecute"],
+        "controlPlane.statefulSet.persistence.volumeClaim.accessModes": ["ReadWriteMany"],
+        "controlPlane.statefulSet.persistence.volumeClaim.enabled": False,
+        "logging.level": "debug",
+    }
+    if path in special:
+        return special[path]
+    if value == "auto":
+        return True
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, str):
+        return {"IfNotPresent": "Always", "ClusterIP": "NodePort"}.get(value, "other")
+    if isinstance(value, list):
+        strings = re.search(r"(Args|SANs|forward|denyLabels|denyAnnotations|drop)$", path)
+        return ["other"] if strings else [{"name": "other"}]
+    return {"other": "thing"}
+
+
+def outcome(values):
+    """What is rendered, or why nothing is."""
+    try:
+        return render(values).text
+    except Refused as refused:
+        return str(refused)
+
+
+def test_every_value_is_documented():
+    known = [value.path for value in documented(TEXT)]
+    assert [
+        leaf for leaf in leaves(VALUES) if not any(leaf == path or leaf.startswith(f"{path}.") for path in known)
+    ] == []
+
+
+@pytest.mark.parametrize("path", [path for path in leaves(VALUES) if path != "global"])
+def test_every_value_changes_something(path):
+    setting = nested(path, another(path, at(path)))
+    base = {}
+    if path.startswith("sync.fromHost.nodes.selector."):
+        base = nested("sync.fromHost.nodes.enabled", True)
+        setting["sync"]["fromHost"]["nodes"]["enabled"] = True
+    if path.startswith("exportKubeConfig.serviceAccount.") and not path.endswith(".name"):
+        base = nested("exportKubeConfig.serviceAccount.name", "robot")
+        setting["exportKubeConfig"]["serviceAccount"]["name"] = "robot"
+    assert outcome(setting) != outcome(base)
+
+
+def test_every_value_that_a_template_reads_is_there():
+    read = set()
+    for file in [*(CHART / "templates").rglob("*"), *(CHART / "files").iterdir()]:
+        if file.is_file():
+            read |= set(re.findall(r"\.Values\.([A-Za-z0-9.]+)", file.read_text()))
+    assert len(read) > 20
+    for path in read:
+        at(path)
+
+
+def test_every_switch_of_the_rule_table_is_there():
+    for row in yaml.safe_load((CHART / "files" / "rules.yaml").read_text()):
+        assert isinstance(at(row["toggle"]), bool)
+        assert isinstance(at(row.get("selectionToggle", row["toggle"])), bool)
+
+
+def test_the_page_in_the_docs_is_up_to_date():
+    result = subprocess.run(
+        [sys.executable, ROOT / "docs" / "generate_values.py", "--verify"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("file", CI_VALUES, ids=lambda path: path.stem)
+def test_helm_lint_is_content_with_every_values_file_of_the_ci(file):
+    assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART), "--values", str(file))
+
+
+@pytest.mark.parametrize(
+    "file", [CHART / "Chart.yaml", CHART / "values.yaml", ROOT / "ct.yaml", *CI_VALUES], ids=lambda path: path.name
+)
+def test_yamllint_is_content_as_ct_runs_it(file):
+    assert [
+        str(problem) for problem in linter.run(file.read_text(), YamlLintConfig(file=str(ROOT / "lintconf.yaml")))
+    ] == []
+
+
+def test_yamale_is_content_as_ct_runs_it():
+    schema = yamale.make_schema(ROOT / "chart_schema.yaml")
+    assert all(result.isValid() for result in yamale.validate(schema, yamale.make_data(CHART / "Chart.yaml")))
+
+
+def test_ct_finds_the_chart_and_its_configuration():
+    settings = yaml.safe_load((ROOT / "ct.yaml").read_text())
+    assert any((ROOT / folder / "chart" / "Chart.yaml").exists() for folder in settings["chart-dirs"])
+    assert (ROOT / settings["lint-conf"]).is_file()
+    assert (ROOT / settings["chart-yaml-schema"]).is_file()
+
+
+def test_the_chart_tells_artifact_hub_what_it_is():
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["kubeVersion"].endswith("-0")
+    for name in ("changes", "links"):
+        assert yaml.safe_load(chart["annotations"][f"artifacthub.io/{name}"])
+    assert any(link["name"] == "support" for link in yaml.safe_load(chart["annotations"]["artifacthub.io/links"]))
