@@ -70,7 +70,7 @@
 {{- define "sublet.manifests" -}}
 {{- $dns := .Values.controlPlane.coredns -}}
 {{- if $dns.enabled -}}
-{{- $dns.overwriteManifests | default (tpl (.Files.Get "files/coredns.yaml") .) -}}
+{{- $dns.overwriteManifests | default (tpl (.Files.Get "files/coredns.yaml.tpl") .) -}}
 {{- end -}}
 {{- end -}}
 
