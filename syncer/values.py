@@ -120,6 +120,11 @@ class Settings:
     """YAML documents to apply in the virtual cluster."""
     log_level: str = "info"
 
+    @property
+    def brings_dns(self) -> bool:
+        """Whether a DNS server is among the manifests. Without one, pods are left to the host's DNS, as without cluster DNS."""
+        return "kube-dns" in self.manifests
+
 
 _RENDER = "render it with the chart"
 _IDENTITY = ("name", "namespace", "service", "owner", "workloadServiceAccount")

@@ -97,7 +97,11 @@ def _report(rule: Rule, virtual: Object, host: Object, context: Context) -> list
     difference = merge_difference(virtual.get("status"), pods.status(host, virtual, context))
     if difference is SAME:
         return []
-    return [patch_of(Side.VIRTUAL, rule.key, virtual, {"status": difference}, subresource="status")]
+    body: Object = {"status": difference}
+    if virtual["spec"].get("readinessGates"):
+        # The tenant writes conditions of their own into the same list, which a merge patch replaces as a whole.
+        body["metadata"] = {"resourceVersion": virtual["metadata"]["resourceVersion"]}
+    return [patch_of(Side.VIRTUAL, rule.key, virtual, body, subresource="status")]
 
 
 def _follow(rule: Rule, key: Key, virtual: Object, host: Object, context: Context) -> list[Action]:

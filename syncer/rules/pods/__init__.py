@@ -45,6 +45,7 @@ def waiting_for(pod: Object, context: Context) -> str | None:
     node = pod["spec"].get("nodeName")
     if node and not context.world.has_node(node):
         return f"The pod asks for node {node}, which this cluster does not have."
-    if dns.needs_cluster_dns(pod["spec"]) and context.world.dns_address() is None:
+    wants_dns = context.settings.brings_dns and dns.needs_cluster_dns(pod["spec"])
+    if wants_dns and context.world.dns_address() is None:
         return "The cluster's DNS Service (kube-system/kube-dns) has no address yet."
     return None

@@ -69,11 +69,13 @@ def context(
     pods: Pods | None = None,
     nodes: Nodes | None = None,
     metadata: Metadata | None = None,
+    manifests: str = "kind: Service, name: kube-dns",
 ) -> Context:
     settings = Settings(
         cluster=CLUSTER,
         pods=pods or Pods(),
         nodes=nodes or Nodes(),
+        manifests=manifests,
         metadata=metadata
         or Metadata(deny_labels=("argocd.argoproj.io/*",), deny_annotations=("argocd.argoproj.io/*",)),
     )

@@ -81,6 +81,10 @@ def test_a_pod_does_not_wait_for_a_dns_server_it_does_not_need(spec):
     assert waiting_for(pod(**spec), context(World(dns=None))) is None
 
 
+def test_a_pod_does_not_wait_where_no_dns_server_is_brought_along():
+    assert waiting_for(pod(), context(World(dns=None), manifests="")) is None
+
+
 def test_a_pod_without_obstacle_waits_for_nothing():
     assert waiting_for(pod(), context()) is None
 
