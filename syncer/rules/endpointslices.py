@@ -33,7 +33,7 @@ def _endpoint(endpoint: Object, context: Context) -> Object:
     if not target:
         return endpoint
     rest = {name: value for name, value in endpoint.items() if name != "targetRef"}
-    if target.get("kind") != "Pod":
+    if target.get("kind") != "Pod" or not target.get("name") or not target.get("namespace"):
         return rest
     name = context.host_name(target["name"], target["namespace"])
     return {**rest, "targetRef": {"kind": "Pod", "name": name, "namespace": context.host_namespace}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syncer.names import Key, Object
+from syncer.names import Key, Object, hashed
 from syncer.rules.context import Context
 from syncer.rules.text import to_virtual_text
 
@@ -21,6 +21,18 @@ _KEPT = (
 )
 
 
+_LONGEST_NAME = 253
+_LONGEST_MARK = 40
+LONGEST_MESSAGE = 1024
+"""Characters that an API server accepts in an event's message."""
+
+
+def event_name(subject: str, mark: str) -> str:
+    """A valid name for an event about the object `subject`; `mark` tells it from others about the same object."""
+    mark = mark if len(mark) <= _LONGEST_MARK else hashed(mark)
+    return f"{subject[: _LONGEST_NAME - 1 - len(mark)].rstrip('-.')}.{mark}"
+
+
 def to_virtual(event: Object, key: Key, subject: Object, context: Context) -> Object:
     """The virtual Event for a host Event about the counterpart of `subject`."""
     metadata = subject["metadata"]
@@ -35,12 +47,12 @@ def to_virtual(event: Object, key: Key, subject: Object, context: Context) -> Ob
     }
     if about.get("fieldPath"):
         involved["fieldPath"] = about["fieldPath"]
-    suffix = event["metadata"]["name"].rpartition(".")[2]
+    name = event_name(metadata["name"], event["metadata"]["name"].rpartition(".")[2])
     wanted: Object = {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": f"{metadata['name'][:230]}.{suffix}", "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace},
         "involvedObject": involved,
-        "message": to_virtual_text(event.get("message") or "", key, context),
+        "message": to_virtual_text(event.get("message") or "", key, context)[:LONGEST_MESSAGE],
     }
     return wanted | {name: event[name] for name in _KEPT if event.get(name) is not None}

@@ -1,0 +1,91 @@
+"""The host's events, told of the tenant's objects in the tenant's names."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from syncer.rules.events import to_virtual
+from tests.unit.builders import HOST_NAMESPACE, context, key, there, virtual
+
+SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+def host_event(name="web-x-shop-x-vc.17abc", **fields):
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": HOST_NAMESPACE,
+            "uid": "e",
+            "resourceVersion": "5",
+            "labels": {"a": "b"},
+        },
+        "involvedObject": {
+            "kind": "Pod",
+            "name": there(),
+            "namespace": HOST_NAMESPACE,
+            "uid": "host",
+            "resourceVersion": "4",
+        },
+        "type": "Normal",
+        "reason": "Pulled",
+        "message": f"Pulled image for {HOST_NAMESPACE}/{there()}",
+        "count": 3,
+        **fields,
+    }
+
+
+def told(event, name="web", resource="pods"):
+    subject = virtual(resource, name)
+    return to_virtual(event, key(resource, name), subject, context())
+
+
+def test_an_event_is_about_the_virtual_object_and_lies_next_to_it():
+    event = told(host_event())
+    assert event["metadata"] == {"name": "web.17abc", "namespace": "shop"}
+    assert event["involvedObject"] == {
+        "apiVersion": "v1", "kind": "Pod", "name": "web", "namespace": "shop", "uid": "virtual-web",
+    }  # fmt: skip
+    assert event["message"] == "Pulled image for shop/web"
+
+
+def test_an_event_of_another_kind_says_so():
+    assert told(host_event(), resource="ingresses")["involvedObject"]["apiVersion"] == "networking.k8s.io/v1"
+
+
+def test_the_container_that_an_event_is_about_is_kept():
+    about = {**host_event()["involvedObject"], "fieldPath": "spec.containers{app}"}
+    assert told(host_event(involvedObject=about))["involvedObject"]["fieldPath"] == "spec.containers{app}"
+
+
+@pytest.mark.parametrize(
+    "field", ["type", "reason", "count", "source", "series", "eventTime", "reportingComponent", "action"]
+)
+def test_who_said_what_and_how_often_is_kept(field):
+    value = {"some": "value"}
+    assert told(host_event(**{field: value}))[field] == value
+
+
+def test_fields_that_the_host_left_empty_are_not_made_up():
+    event = told(host_event(eventTime=None, series=None))
+    assert "eventTime" not in event
+    assert "series" not in event
+
+
+@pytest.mark.parametrize("name", ["a" * 253, "a" * 229 + "-b", "a" * 230 + ".b" * 11, "b." * 126 + "b"])
+@pytest.mark.parametrize("suffix", ["17abc", "no-dot-at-all" * 15])
+def test_an_event_about_an_object_with_a_long_name_has_a_valid_one(name, suffix):
+    host_name = f"x.{suffix}" if len(suffix) < 20 else suffix
+    made = told(host_event(host_name), name)["metadata"]["name"]
+    assert SUBDOMAIN.fullmatch(made)
+    assert len(made) <= 253
+
+
+def test_a_message_that_grew_in_translation_is_still_short_enough():
+    assert len(told(host_event(message="x" * 2000))["message"]) <= 1024
+
+
+@pytest.mark.parametrize("odd", [{"message": None}, {"involvedObject": None}])
+def test_an_event_that_says_little_is_told_as_far_as_it_goes(odd):
+    assert told(host_event(**odd))["involvedObject"]["name"] == "web"
