@@ -20,6 +20,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_expo
 
 from syncer import plan
 from syncer.controlplane import admission, api_service, manifests, service_range, serving
+from syncer.controlplane.kubeconfig import Entry, Issuer, export_with_token
 from syncer.engine.events import EventMirror
 from syncer.engine.metrics import Metrics
 from syncer.engine.sync import Engine
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 
 _PATIENCE = 120
 _REFRESH_EVERY = 20.0
+_LONGEST_PAUSE = 60.0
 _LAG_EVERY = 0.25
 _LAG_WINDOW = 40
 
@@ -99,6 +101,7 @@ class Syncer:
                 tasks.create_task(self._refresh_for_ever())
                 tasks.create_task(self._watch_lag())
                 tasks.create_task(self._watch_owner(engine))
+                tasks.create_task(self._export_kubeconfigs(engine))
                 if "events" in self.table:
                     tasks.create_task(self._mirror_events(engine))
                 await engine.started.wait()
@@ -174,6 +177,34 @@ class Syncer:
         await engine.started.wait()
         self._prepared = True
         log.info("ready")
+
+    async def _export_kubeconfigs(self, engine: Engine) -> None:
+        """Writes the kubeconfigs that hold a ServiceAccount's token; the pki command has written the others."""
+        cluster = self.settings.cluster
+        if engine.context.owner is None:
+            return
+        issuer = Issuer(
+            cluster=cluster.name,
+            namespace=cluster.namespace,
+            owner=engine.context.owner,
+            authority=(self._pki / "ca.crt").read_bytes(),
+        )
+        for row in self.settings.kubeconfigs:
+            entry = Entry.parse(row, cluster=cluster.name)
+            if entry.service_account is not None:
+                await self._export(entry, issuer)
+
+    async def _export(self, entry: Entry, issuer: Issuer) -> None:
+        pause = 1.0
+        while True:
+            try:
+                await export_with_token(self.host, self.virtual, entry, issuer)
+            except (KubeError, InvalidValue) as error:
+                log.warning("a kubeconfig cannot be written yet: %s", error, extra={"secret": entry.secret})
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                return
 
     # -- servers -----------------------------------------------------------------------------------------------------
 

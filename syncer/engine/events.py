@@ -10,6 +10,8 @@ import logging
 from collections.abc import Mapping
 from typing import NoReturn
 
+from cachetools import TTLCache
+
 from syncer.engine.warnings import EVENTS
 from syncer.engine.world import World
 from syncer.kube.client import Client
@@ -23,6 +25,11 @@ log = logging.getLogger(__name__)
 
 _WAITING = 2000
 _WRITERS = 2
+_REMEMBERED = 20_000
+_LIFE = 3600.0
+"""Seconds that API servers keep an event."""
+_SILENCE = 700.0
+"""Seconds. API servers keep no watch cache for events and so send no bookmarks; they end the watch themselves before that."""
 
 
 class EventMirror:
@@ -37,19 +44,19 @@ class EventMirror:
         self._context = context
         self._kinds = kinds
         """Kubernetes kind -> rule key of every kind that crosses the border."""
-        self._known: set[str] = set()
+        self._known: TTLCache[str, None] = TTLCache(maxsize=_REMEMBERED, ttl=_LIFE)
         self._waiting: asyncio.Queue[Object] = asyncio.Queue(_WAITING)
 
     async def run(self) -> None:
         """Mirrors until cancelled. Events that the virtual cluster has already are not written again."""
-        self._known = {
-            f"{event['metadata']['namespace']}/{event['metadata']['name']}"
-            for event in await self._virtual.list(EVENTS)
-        }
+        for event in await self._virtual.list(EVENTS):
+            self._known[f"{event['metadata']['namespace']}/{event['metadata']['name']}"] = None
         async with asyncio.TaskGroup() as tasks:
             for _ in range(_WRITERS):
                 tasks.create_task(self._write_for_ever())
-            tasks.create_task(reflect(self._host, EVENTS, self, namespace=self._context.host_namespace))
+            tasks.create_task(
+                reflect(self._host, EVENTS, self, namespace=self._context.host_namespace, silence=_SILENCE)
+            )
 
     def begin(self) -> None:
         """Part of Sink."""
@@ -110,7 +117,7 @@ class EventMirror:
         name, namespace = wanted["metadata"]["name"], wanted["metadata"]["namespace"]
         mark = f"{namespace}/{name}"
         if mark not in self._known:
-            self._known.add(mark)
+            self._known[mark] = None
             try:
                 await self._virtual.create(EVENTS, wanted, namespace=namespace)
                 return
@@ -124,4 +131,4 @@ class EventMirror:
         try:
             await self._virtual.patch(EVENTS, namespace, name, change)
         except NotFound:
-            self._known.discard(mark)
+            self._known.pop(mark, None)
