@@ -34,9 +34,10 @@ _BASE_HEADERS = {
     "User-Agent": "sublet-syncer",
 }
 
-PatchType = Literal["merge", "json", "apply"]
+PatchType = Literal["merge", "strategic", "json", "apply"]
 _PATCH_TYPES: dict[PatchType, str] = {
     "merge": "application/merge-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
     "json": "application/json-patch+json",
     "apply": "application/apply-patch+yaml",
 }
@@ -256,9 +257,9 @@ class Client:
             raise ApiError.from_status(response.status, response.body, response.headers)
         try:
             answer: Object = orjson.loads(response.body)
-        except orjson.JSONDecodeError as error:
-            raise Unreachable(f"{method} {path}: the answer is not JSON") from error
-        metadata: Any = answer.get("metadata")
+            metadata: Any = answer.get("metadata")
+        except (orjson.JSONDecodeError, AttributeError) as error:
+            raise Unreachable(f"{method} {path}: the answer is no JSON object") from error
         if metadata:
             metadata.pop("managedFields", None)
         return answer

@@ -125,6 +125,9 @@ class Credentials:
             return False
         try:
             if self._certificate is not None:
+                tls_context().load_cert_chain(
+                    *self._certificate
+                )  # a failure would leave the live context without a key
                 self.ssl_context.load_cert_chain(*self._certificate)
             if self._authority is not None:
                 self.ssl_context.load_verify_locations(self._authority)

@@ -27,6 +27,7 @@ import orjson
 from syncer.names import Object
 
 _LONGEST_TEXT = 500  # characters of an answer that is no Status
+_LONGEST_WAIT = 60.0  # seconds; API servers ask for a few, and nothing on the way may stop us for good
 
 
 class KubeError(Exception):
@@ -49,7 +50,7 @@ class ApiError(KubeError):
         self.message = message
         self.details: Object = details or {}
         self.retry_after = retry_after
-        """Seconds the server asked to wait, or None."""
+        """Seconds the server asked to wait, at most a minute, or None."""
 
     @staticmethod
     def from_status(status: int, body: bytes, headers: Mapping[str, str]) -> ApiError:
@@ -140,6 +141,6 @@ def _class_of(status: int, reason: str, retry_after: float | None) -> type[ApiEr
 
 def _seconds(value: Any) -> float | None:
     try:
-        return max(0.0, float(value))
+        return min(max(0.0, float(value)), _LONGEST_WAIT)
     except (TypeError, ValueError):
         return None

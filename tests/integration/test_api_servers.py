@@ -149,16 +149,17 @@ async def test_the_listing_and_what_follows_arrive(
     assert sink.objects[namespace, "b"] == await client.get(CONFIGMAPS, namespace, "b")
 
 
-async def test_both_ways_to_list_give_the_same(client: Client, namespace: str) -> None:
+async def test_both_ways_to_list_give_the_same(
+    client: Client, namespace: str, watches: list[asyncio.Task[Any]]
+) -> None:
     for name in "abc":
         await client.create(CONFIGMAPS, configmap(name), namespace=namespace)
     sinks = []
     for watch_list in (True, False):
         client.watch_list = watch_list
         sinks.append(MemorySink())
-        task = quickly(client, sinks[-1], namespace)
+        watches.append(quickly(client, sinks[-1], namespace))
         await sinks[-1].synced.wait()
-        task.cancel()
     assert sinks[0].objects == sinks[1].objects
 
 

@@ -247,42 +247,70 @@ async def test_reconnecting_ends_running_watches_for_a_new_session(connect: Conn
         assert reflector.version == "10"
 
 
+class Mounted:
+    """A client certificate in files that change, and the client that uses it."""
+
+    def __init__(self, folder: Path, authority: Authority) -> None:
+        self.files = (folder / "tls.crt", folder / "tls.key")
+        self._authority = authority
+        self.put("before")
+
+    def put(self, name: str, *, key: bool = True) -> None:
+        sources = self._authority.issue(name)
+        for source, target in list(zip(sources, self.files, strict=True))[: 1 + key]:
+            shutil.copy(source, target)
+
+    def client(self, server: FaultyServer, connect: Connect) -> Client:
+        context = tls_context(strict=True)
+        authority = self._authority.certificate
+        credentials = Credentials(server.url, context, certificate=self.files, authority=authority)
+        return Client(connect(server, context), credentials, name="test")
+
+
+async def once(request: Request, reply: Reply) -> None:
+    """One answer per connection."""
+    await fine(request, reply)
+    reply.close()
+
+
+def subjects(server: FaultyServer) -> list[str]:
+    peers: list[Any] = server.peers
+    return [peer["subject"][0][0][1] for peer in peers]
+
+
 async def test_a_rotated_client_certificate_is_used_from_the_next_refresh_on(
     connect: Connect, authority: Authority, server_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
-    mounted = (tmp_path / "tls.crt", tmp_path / "tls.key")
-
-    def mount(name: str) -> None:
-        for source, target in zip(authority.issue(name), mounted, strict=True):
-            shutil.copy(source, target)
-
-    mount("before")
+    mounted = Mounted(tmp_path, authority)
     async with FaultyServer(fine, tls=server_tls) as server:
-        context = tls_context(strict=True)
-        credentials = Credentials(server.url, context, certificate=mounted, authority=authority.certificate)
-        transport = connect(server, context)
-        client = Client(transport, credentials, name="test")
+        client = mounted.client(server, connect)
         await client.raw("GET", "/x")
-        mount("after")
+        mounted.put("after")
         await client.refresh()
         await client.raw("GET", "/x")
-    assert [subject(peer) for peer in server.peers] == ["before", "after"]
+    assert subjects(server) == ["before", "after"]
 
 
-def subject(peer: dict[str, object]) -> str:
-    fields: Any = peer["subject"]
-    return str(fields[0][0][1])
+async def test_a_half_written_certificate_leaves_the_old_one_in_use(
+    connect: Connect, authority: Authority, server_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    mounted = Mounted(tmp_path, authority)
+    async with FaultyServer(once, tls=server_tls) as server:
+        client = mounted.client(server, connect)
+        mounted.put("half", key=False)
+        await client.refresh()
+        await client.raw("GET", "/x")
+        mounted.put("after")
+        await client.refresh()
+        await client.raw("GET", "/x")
+    assert subjects(server) == ["before", "after"]
 
 
-async def test_a_half_written_certificate_leaves_the_old_one_in_use(authority: Authority, tmp_path: Path) -> None:
-    mounted = (tmp_path / "tls.crt", tmp_path / "tls.key")
-    for source, target in zip(authority.issue("before"), mounted, strict=True):
-        shutil.copy(source, target)
-    credentials = Credentials("https://server", tls_context(), certificate=mounted)
-    certificate, key = authority.issue("after")
-    shutil.copy(certificate, mounted[0])
+async def test_certificates_that_did_not_change_are_not_loaded_again(authority: Authority, tmp_path: Path) -> None:
+    mounted = Mounted(tmp_path, authority)
+    credentials = Credentials("https://server", tls_context(), certificate=mounted.files)
     assert not credentials.refresh()
-    shutil.copy(key, mounted[1])
+    mounted.put("after")
     assert credentials.refresh()
     assert not credentials.refresh()
 

@@ -192,8 +192,9 @@ async def test_a_redirect_is_refused() -> None:
         await client.get(CONFIGMAPS, "ns", "a")
 
 
-async def test_an_answer_that_is_no_json_is_no_answer() -> None:
-    client, _ = client_of(lambda request: Response(200, {}, b"<html>"))
+@pytest.mark.parametrize("body", [b"<html>", b"", b"[]", b'"text"'])
+async def test_an_answer_that_is_no_object_is_no_answer(body: bytes) -> None:
+    client, _ = client_of(lambda request: Response(200, {}, body))
     with pytest.raises(Unreachable):
         await client.get(CONFIGMAPS, "ns", "a")
 

@@ -69,6 +69,11 @@ def test_retry_after_comes_from_the_details_where_no_header_names_it() -> None:
     assert error_of(504, "ServerTimeout", retryAfterSeconds=3).retry_after == 3.0
 
 
+@pytest.mark.parametrize(("value", "seconds"), [("100000", 60.0), ("inf", 60.0), ("-1", 0.0), ("nan", 0.0)])
+def test_retry_after_stays_within_a_minute(value: str, seconds: float) -> None:
+    assert error_of(429, headers={"retry-after": value}).retry_after == seconds
+
+
 def test_too_many_requests_without_a_time_waits_a_second() -> None:
     assert error_of(429).retry_after == 1.0
 
