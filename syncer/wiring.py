@@ -19,20 +19,19 @@ from prometheus_client import generate_latest
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from syncer import plan
-from syncer.controlplane import admission, api_service, manifests, service_range, serving
-from syncer.controlplane.kubeconfig import Entry, Issuer, export_with_token
+from syncer.controlplane import admission, api_service, exports, manifests, service_range, serving
+from syncer.engine import owner
 from syncer.engine.events import EventMirror
 from syncer.engine.metrics import Metrics
 from syncer.engine.sync import Engine
 from syncer.kube.client import Client
 from syncer.kube.credentials import Credentials
-from syncer.kube.errors import KubeError, NotFound, ServerError, Unreachable
-from syncer.kube.resource import Resource
+from syncer.kube.errors import KubeError, ServerError, Unreachable
 from syncer.kube.watch import reflect
 from syncer.kubelet.routes import PodLocation
 from syncer.kubelet.server import KubeletServer
 from syncer.kubelet.upstream import Upstream
-from syncer.names import Key, Object
+from syncer.names import Key
 from syncer.rules.table import Table, parse_table
 from syncer.values import InvalidValue, Settings
 
@@ -40,7 +39,6 @@ log = logging.getLogger(__name__)
 
 _PATIENCE = 120
 _REFRESH_EVERY = 20.0
-_LONGEST_PAUSE = 60.0
 _LAG_EVERY = 0.25
 _LAG_WINDOW = 40
 
@@ -113,15 +111,15 @@ class Syncer:
 
     async def _make_engine(self) -> Engine:
         cluster = self.settings.cluster
-        owner, address, version = await asyncio.gather(
-            self._owner(), self._patiently(self._api_address), self._patiently(self._virtual_version)
+        found_owner, address, version = await asyncio.gather(
+            owner.find(self.host, cluster), self._patiently(self._api_address), self._patiently(self._virtual_version)
         )
         engine = Engine(
             settings=self.settings,
             table=self.table,
             host=self.host,
             virtual=self.virtual,
-            owner=owner,
+            owner=found_owner,
             metrics=self.metrics,
             virtual_version=version,
         )
@@ -153,58 +151,12 @@ class Syncer:
         version: str = orjson.loads(answer.body)["gitVersion"]
         return version
 
-    async def _owner(self) -> Object | None:
-        reference = self.settings.cluster.owner
-        kind = Resource("", "v1", f"{reference['kind'].lower()}s", reference["kind"], namespaced=True)
-        try:
-            found = await self.host.get(kind, self.settings.cluster.namespace, reference["name"])
-        except NotFound:
-            raise InvalidValue(
-                "cluster.owner",
-                f"{reference['kind']} {reference['name']} is not in the host namespace",
-                "install the release again: the chart creates it",
-            ) from None
-        return {
-            "apiVersion": reference["apiVersion"],
-            "kind": reference["kind"],
-            "name": reference["name"],
-            "uid": found["metadata"]["uid"],
-        }
-
     async def _prepare(self, engine: Engine) -> None:
         """What the virtual cluster needs before anybody can work in it."""
         await manifests.apply(self.virtual, manifests.parse(self.settings.manifests, where="controlPlane.coredns"))
         await engine.started.wait()
         self._prepared = True
         log.info("ready")
-
-    async def _export_kubeconfigs(self, engine: Engine) -> None:
-        """Writes the kubeconfigs that hold a ServiceAccount's token; the pki command has written the others."""
-        cluster = self.settings.cluster
-        if engine.context.owner is None:
-            return
-        issuer = Issuer(
-            cluster=cluster.name,
-            namespace=cluster.namespace,
-            owner=engine.context.owner,
-            authority=(self._pki / "ca.crt").read_bytes(),
-        )
-        for row in self.settings.kubeconfigs:
-            entry = Entry.parse(row, cluster=cluster.name)
-            if entry.service_account is not None:
-                await self._export(entry, issuer)
-
-    async def _export(self, entry: Entry, issuer: Issuer) -> None:
-        pause = 1.0
-        while True:
-            try:
-                await export_with_token(self.host, self.virtual, entry, issuer)
-            except (KubeError, InvalidValue) as error:
-                log.warning("a kubeconfig cannot be written yet: %s", error, extra={"secret": entry.secret})
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-            else:
-                return
 
     # -- servers -----------------------------------------------------------------------------------------------------
 
@@ -298,20 +250,21 @@ class Syncer:
         await mirror.run()
 
     async def _watch_owner(self, engine: Engine) -> None:
-        reference = self.settings.cluster.owner
-        kind = Resource("", "v1", f"{reference['kind'].lower()}s", reference["kind"], namespaced=True)
-
         def gone() -> None:
             engine.retired = True
             log.warning("the release is being removed: nothing more is written to the host")
 
-        await reflect(
-            self.host,
-            kind,
-            _OwnerSink(gone),
-            namespace=self.settings.cluster.namespace,
-            field_selector=f"metadata.name={reference['name']}",
-        )
+        await owner.watch(self.host, self.settings.cluster, gone)
+
+    async def _export_kubeconfigs(self, engine: Engine) -> None:
+        if engine.context.owner is not None:
+            await exports.export_all(
+                self.settings,
+                host=self.host,
+                virtual=self.virtual,
+                owner=engine.context.owner,
+                authority=(self._pki / "ca.crt").read_bytes(),
+            )
 
     async def _refresh_for_ever(self) -> NoReturn:
         while True:
@@ -340,40 +293,6 @@ class Syncer:
         task = asyncio.create_task(awaited())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-class _OwnerSink:
-    """Sink of the watch on the owner object: says when it has gone."""
-
-    def __init__(self, gone: Callable[[], None]) -> None:
-        self._gone = gone
-        self._seen = False
-
-    def begin(self) -> None:
-        """A list starts."""
-        self._seen = False
-
-    def put(self, obj: Object) -> None:
-        """The owner is there."""
-        self.changed(obj)
-
-    def end(self) -> None:
-        """The list is complete."""
-        if not self._seen:
-            self._gone()
-
-    def changed(self, obj: Object) -> None:
-        """A change is of no interest, a deletion that waits for finalizers is."""
-        self._seen = True
-        if "deletionTimestamp" in obj["metadata"]:
-            self._gone()
-
-    def deleted(self, obj: Object) -> None:
-        """The release is being removed."""
-        self._gone()
-
-    def bookmark(self, resource_version: str) -> None:
-        """Nothing to remember."""
 
 
 def pod_ip() -> str:

@@ -32,7 +32,6 @@ from syncer.plan.actions import (
     Warn,
 )
 
-
 log = logging.getLogger(__name__)
 
 
@@ -134,6 +133,7 @@ class Executor:
             action.name,
             body,
             subresource=action.subresource,
+            content_type="strategic" if action.strategic else "merge",
         )
         self._written(action.side, action.resource, answer)
 
