@@ -17,9 +17,11 @@ from syncer.controlplane.kubeconfig import Entry, Issuer
 from syncer.kube.client import Client
 from syncer.kube.credentials import Credentials
 from tests.integration.conftest import ApiServerPair
+from tests.integration.eventually import eventually
 from tests.integration.servers import ApiServer
 
 NAMESPACE = "pki"
+VIEWER = "system:serviceaccount:tools:viewer"
 SERVICE = {
     "apiVersion": "v1",
     "kind": "Service",
@@ -136,9 +138,15 @@ async def test_an_exported_token_works_as_its_account(host, api_server_pair, con
     await virtual.close()
     exported = tmp_path / "viewer.conf"
     exported.write_bytes(secret(api_server_pair.host, "alpha-viewer")["config"])
-    assert "default" in kubectl(exported, "get", "serviceaccounts", "-A")
-    with pytest.raises(subprocess.CalledProcessError):
-        kubectl(exported, "create", "namespace", "mine")
+    assert kubectl(exported, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}") == VIEWER
+    await eventually(lambda: answer(exported, "auth", "can-i", "list", "pods") == "yes")
+    assert answer(exported, "auth", "can-i", "create", "pods") == "no"
+
+
+def answer(config: Path, *arguments: str) -> str:
+    """What a kubectl command says, also when that makes it fail."""
+    command = [str(toolchain.path("kubectl")), f"--kubeconfig={config}", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=30).stdout.strip()
 
 
 def kubectl(config: Path, *arguments: str) -> str:
