@@ -162,6 +162,9 @@ class Engine:
         """An index took something in: find out whom it concerns."""
         if side is Side.VIRTUAL:
             concerned = list(self.world.virtual_changed(key, obj))
+            token = Key(TOKEN, key.namespace, key.name)
+            if key.rule == "pods" and token in self.world.host[TOKEN]:
+                concerned.append(token)
             if obj is None and last is not None and key.rule == "persistentvolumeclaims":
                 volume = last["spec"].get("volumeName")
                 concerned += [Key("persistentvolumes", "", volume)] if volume else []

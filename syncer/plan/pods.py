@@ -63,9 +63,10 @@ def _without_host(rule: Rule, key: Key, virtual: Object, gone: Object | None, co
     if missing:
         actions.append(First(keys=missing))
     create = Create(side=Side.HOST, resource=rule.key, body=pods.to_host(key, virtual, context))
-    if pods.tokens(virtual):
+    token_key = Key(TOKEN, key.namespace, key.name)
+    if pods.tokens(virtual) and not context.world.on_host(token_key):
         # The kubelet needs the Secret some time after it has seen the pod: no reason to wait for one before the other.
-        issue = IssueTokens(key=Key(TOKEN, key.namespace, key.name), uid=metadata["uid"])
+        issue = IssueTokens(key=token_key, uid=metadata["uid"])
         return [*actions, Together(actions=(create, issue))]
     return [*actions, create]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from syncer.names import PREFIX, TOKEN, UID, Key, Object
 from syncer.plan.actions import Action, IssueTokens, Later
 from syncer.plan.generic import delete_host
-from syncer.plan.pods import is_finished
+from syncer.plan.pods import is_finished, was_placed
 from syncer.rules import pods
 
 REFRESH_AT = PREFIX + "refresh-at"
@@ -14,16 +14,23 @@ REFRESH_AT = PREFIX + "refresh-at"
 
 def plan(key: Key, *, pod: Object | None, host_pod: Object | None, secret: Object | None, now: float) -> list[Action]:
     """Actions for the token Secret of one pod. `now` is Unix time in seconds."""
-    needed = host_pod is not None and pod is not None and not is_finished(pod) and bool(pods.tokens(pod))
+    if pod is None or not _needed(pod, host_pod):
+        return [] if secret is None or "deletionTimestamp" in secret["metadata"] else [delete_host(TOKEN, secret)]
+    issue = IssueTokens(key=key, uid=pod["metadata"]["uid"])
     if secret is None:
-        return [IssueTokens(key=key, uid=pod["metadata"]["uid"])] if needed and pod is not None else []
+        # A pod that the host is yet to accept gets its tokens along with it.
+        return [issue] if host_pod is not None else []
     annotations = secret["metadata"].get("annotations") or {}
-    if not needed or pod is None or annotations.get(UID) != pod["metadata"]["uid"]:
-        return [] if "deletionTimestamp" in secret["metadata"] else [delete_host(TOKEN, secret)]
     due = _refresh_at(annotations)
-    if due <= now:
-        return [IssueTokens(key=key, uid=pod["metadata"]["uid"])]
+    if due <= now or annotations.get(UID) != pod["metadata"]["uid"]:
+        return [issue]
     return [Later(seconds=due - now)]
+
+
+def _needed(pod: Object, host_pod: Object | None) -> bool:
+    """Whether the pod runs, or is still to run: one that the host refuses for now keeps its tokens until it gives in."""
+    alive = host_pod is not None or not was_placed(pod)
+    return alive and not is_finished(pod) and bool(pods.tokens(pod))
 
 
 def _refresh_at(annotations: Object) -> float:

@@ -27,7 +27,7 @@ PODS = [
     rule("", "pods/resize", ["patch"]),
     rule("", "pods/log", ["get"]),
     rule("", ["pods/attach", "pods/exec", "pods/portforward"], ["create", "get"]),
-    rule("", "secrets", ["create", "delete", "patch", "update"]),
+    rule("", "secrets", ALL),
 ]
 BY_TOGGLE = {
     "sync.toHost.pods.enabled": PODS,
