@@ -13,6 +13,7 @@ from pathlib import Path
 
 from syncer import logs, values
 from syncer.kube.credentials import Credentials
+from syncer.kube.errors import KubeError
 
 log = logging.getLogger("syncer")
 
@@ -29,8 +30,11 @@ def main(arguments: list[str] | None = None) -> int:
             asyncio.run(_run(settings, options))
     except values.InvalidValue as error:
         logs.configure("info")
-        log.error("cannot start", extra={"value": error.path, "error": str(error)})
+        log.error("cannot start: %s", error, extra={"value": error.path})
         return 2
+    except KubeError as error:
+        log.error("an API server is needed and does not do its part: %s", error)
+        return 1
     return 0
 
 

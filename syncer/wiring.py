@@ -211,7 +211,7 @@ class Syncer:
             )
 
         return KubeletServer(
-            listen_host="0.0.0.0",  # noqa: S104  the host Service forwards port 10250 to it; the client certificate decides
+            listen_host=None,
             port=self._ports.kubelet,
             certificate=self._pki / "syncer.crt",
             key=self._pki / "syncer.key",
