@@ -32,7 +32,7 @@ async def find(host: Client, cluster: Cluster) -> Object:
 
 
 async def watch(host: Client, cluster: Cluster, gone: Callable[[], None]) -> NoReturn:
-    """Calls `gone` when the owner is deleted."""
+    """Calls `gone` when the owner is deleted. Raises OwnerReplaced when it is there again: it is not the one we know."""
     selector = f"metadata.name={cluster.owner['name']}"
     await reflect(host, _resource(cluster), _Sink(gone), namespace=cluster.namespace, field_selector=selector)
 
@@ -43,12 +43,17 @@ def _resource(cluster: Cluster) -> Resource:
     return Resource(group, version, f"{kind.lower()}s", kind, namespaced=True)
 
 
+class OwnerReplaced(Exception):
+    """The release was removed and installed again around us: everything must start from the new owner."""
+
+
 class _Sink:
     """Sink of the watch on the owner object."""
 
     def __init__(self, gone: Callable[[], None]) -> None:
         self._gone = gone
         self._seen = False
+        self._lost = False
 
     def begin(self) -> None:
         """A list starts."""
@@ -61,16 +66,22 @@ class _Sink:
     def end(self) -> None:
         """The list is complete."""
         if not self._seen:
-            self._gone()
+            self._lose()
 
     def changed(self, obj: Object) -> None:
         """A change is of no interest, a deletion that waits for finalizers is."""
         self._seen = True
         if "deletionTimestamp" in obj["metadata"]:
-            self._gone()
+            self._lose()
+        elif self._lost:
+            raise OwnerReplaced(f"{obj['kind']} {obj['metadata']['name']} was deleted and made again")
 
     def deleted(self, obj: Object) -> None:
         """The release is being removed."""
+        self._lose()
+
+    def _lose(self) -> None:
+        self._lost = True
         self._gone()
 
     def bookmark(self, resource_version: str) -> None:
