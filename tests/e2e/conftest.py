@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import commands
-from tests.e2e.tenancy import Release, install, uninstall
+from tests.e2e.tenancy import Kubectl, Release, install, uninstall
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +35,16 @@ def space(release: Release) -> Iterator[str]:
     """A namespace of the virtual cluster for one test."""
     with release.tenant_namespace(f"t-{uuid.uuid4().hex[:6]}") as name:
         yield name
+
+
+@pytest.fixture
+def kubectl(release: Release, space: str) -> Kubectl:
+    """The tenant's kubectl in that namespace."""
+    return release.tenant.within(space)
+
+
+@pytest.fixture(scope="module")
+def stage(release: Release) -> Iterator[Kubectl]:
+    """The tenant's kubectl in a namespace that the tests of one module share, for things that none of them changes."""
+    with release.tenant_namespace(f"m-{uuid.uuid4().hex[:6]}") as name:
+        yield release.tenant.within(name)

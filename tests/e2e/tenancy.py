@@ -8,7 +8,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,17 @@ class Kubectl:
 
     kubeconfig: Path
     prefix: Sequence[str] = ()
+    namespace: str | None = None
+    """Namespace of all commands that do not name another; None = that of the kubeconfig."""
+
+    def within(self, namespace: str) -> Kubectl:
+        """kubectl for one namespace."""
+        return replace(self, namespace=namespace)
 
     def command(self, *arguments: str) -> list[str]:
         """The whole command line."""
-        return [*self.prefix, str(toolchain.path("kubectl")), f"--kubeconfig={self.kubeconfig}", *arguments]
+        space = [f"--namespace={self.namespace}"] if self.namespace else []
+        return [*self.prefix, str(toolchain.path("kubectl")), f"--kubeconfig={self.kubeconfig}", *space, *arguments]
 
     def __call__(self, *arguments: str, stdin: str | bytes | None = None, timeout: float = 90) -> str:
         """Runs it and returns its output. Raises CommandFailed."""
@@ -74,6 +81,15 @@ class Kubectl:
     def names(self, *arguments: str) -> set[str]:
         """Names that `kubectl get` gives."""
         return {item["metadata"]["name"] for item in self.items(*arguments)}
+
+    def ready(self, *pods: str, timeout: int = 60) -> None:
+        """Waits until pods are ready; without names all of the namespace."""
+        chosen = [f"pod/{name}" for name in pods] or ["pod", "--all"]
+        self("wait", "--for=condition=Ready", *chosen, f"--timeout={timeout}s", timeout=timeout + 30)
+
+    def execute(self, pod: str, script: str, *options: str) -> str:
+        """What a shell script prints in a pod's container, without the last line's end. Raises CommandFailed."""
+        return self("exec", pod, *options, "--", "sh", "-c", script).rstrip("\n")
 
 
 def eventually(probe: Callable[[], Any], *, patience: float = 60.0, every: float = 0.25) -> Any:
@@ -152,13 +168,10 @@ def install(name: str, namespace: str, folder: Path, *arguments: str) -> Release
     began = time.monotonic()
     helm("install", name, str(CHART), "--namespace", namespace, "--wait", "--timeout", "180s", *arguments)
     seconds = time.monotonic() - began
-    return Release(
-        name=name,
-        namespace=namespace,
-        host=host,
-        tenant=Kubectl(kubeconfig=tenant_kubeconfig(host, name, namespace, folder), prefix=inside()),
-        seconds_to_ready=seconds,
-    )
+    tenant = Kubectl(kubeconfig=tenant_kubeconfig(host, name, namespace, folder), prefix=inside())
+    # The node's kube-proxy needs a moment to hear that the Service has a ready pod.
+    eventually(lambda: tenant("get", "--raw", "/readyz"))
+    return Release(name=name, namespace=namespace, host=host, tenant=tenant, seconds_to_ready=seconds)
 
 
 def tenant_kubeconfig(host: Kubectl, name: str, namespace: str, folder: Path) -> Path:
