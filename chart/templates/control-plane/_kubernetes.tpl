@@ -49,6 +49,8 @@ command:
   - --authentication-config=/etc/sublet/authentication.yaml
   - --authorization-mode=Node,RBAC
   - --enable-admission-plugins=NodeRestriction
+  # It taints each new node until the node lifecycle controller has seen it, which does not run here: no daemon would ever start.
+  - --disable-admission-plugins=TaintNodesByCondition
   - --enable-bootstrap-token-auth=false
   - --allow-privileged=true
   # Logs, exec and port-forward go to the syncer in this pod, which every virtual node names as localhost.
