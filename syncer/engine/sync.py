@@ -280,7 +280,7 @@ class Engine:
                 await asyncio.sleep(0)
             if self.queue.is_pending(key) or self._futile.get(key) == self._versions(key):
                 continue
-            actions = [action for action in self.planner.plan(key) if not isinstance(action, Later)]
+            actions = [action for action in self.planner.plan(key) if not isinstance(action, Later | Warn)]
             if actions:
                 corrections += 1
                 self._count_correction(key, actions)

@@ -13,7 +13,6 @@ from syncer.plan.actions import (
     Create,
     Delete,
     First,
-    IssueTokens,
     Later,
     Patch,
     Side,
@@ -63,12 +62,9 @@ def _without_host(rule: Rule, key: Key, virtual: Object, gone: Object | None, co
     if missing:
         actions.append(First(keys=missing))
     create = Create(side=Side.HOST, resource=rule.key, body=pods.to_host(key, virtual, context))
-    token_key = Key(TOKEN, key.namespace, key.name)
-    if pods.tokens(virtual) and not context.world.on_host(token_key):
-        # The kubelet needs the Secret some time after it has seen the pod: no reason to wait for one before the other.
-        issue = IssueTokens(key=token_key, uid=metadata["uid"])
-        return [*actions, Together(actions=(create, issue))]
-    return [*actions, create]
+    # The kubelet needs the token Secret some time after it has seen the pod: no reason to wait for one before the other.
+    tokens = _tokens(key, virtual, context)
+    return [*actions, Together(actions=(create, *tokens)) if tokens else create]
 
 
 def _with_host(rule: Rule, key: Key, virtual: Object, host: Object, context: Context) -> list[Action]:
@@ -76,18 +72,26 @@ def _with_host(rule: Rule, key: Key, virtual: Object, host: Object, context: Con
     virtual_end, host_end = _grace(virtual), _grace(host)
     if virtual_end is not None:
         if host_end is None or virtual_end < host_end:
-            actions += _end(host, virtual_end)
+            actions += _end(host, max(virtual_end, FORCED))
     elif host_end is not None:
         actions.append(_delete_virtual(rule, virtual, grace=host_end))
     node, host_node = virtual["spec"].get("nodeName"), host["spec"].get("nodeName")
-    if host_node and not node:
+    if host_node and node and node != host_node:
+        return [*actions, _delete_virtual(rule, virtual, grace=0)] if virtual_end != 0 else actions
+    if host_node and not node and virtual_end is None and host_end is None:
         actions.append(Bind(key=key, uid=virtual["metadata"]["uid"], node=host_node))
-    elif host_node and node != host_node:
-        return [_delete_virtual(rule, virtual, grace=0)]
     actions += _report(rule, virtual, host, context)
     if virtual_end is None and host_end is None and not is_finished(host):
+        actions += _tokens(key, virtual, context)
         actions += _follow(rule, key, virtual, host, context)
     return actions
+
+
+def _tokens(key: Key, virtual: Object, context: Context) -> list[Action]:
+    """Has the pod's token Secret written when it needs one and has none."""
+    token_key = Key(TOKEN, key.namespace, key.name)
+    missing = bool(pods.tokens(virtual)) and not context.world.on_host(token_key)
+    return [First(keys=(token_key,))] if missing else []
 
 
 def _report(rule: Rule, virtual: Object, host: Object, context: Context) -> list[Action]:

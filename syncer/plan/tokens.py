@@ -18,8 +18,7 @@ def plan(key: Key, *, pod: Object | None, host_pod: Object | None, secret: Objec
         return [] if secret is None or "deletionTimestamp" in secret["metadata"] else [delete_host(TOKEN, secret)]
     issue = IssueTokens(key=key, uid=pod["metadata"]["uid"])
     if secret is None:
-        # A pod that the host is yet to accept gets its tokens along with it.
-        return [issue] if host_pod is not None else []
+        return [issue]
     annotations = secret["metadata"].get("annotations") or {}
     due = _refresh_at(annotations)
     if due <= now or annotations.get(UID) != pod["metadata"]["uid"]:
