@@ -218,7 +218,7 @@ def web(**more: Any) -> dict[str, Any]:
     return {
         "name": "web",
         "image": AGNHOST,
-        "args": ["netexec", "--http-port=8080", "--udp-port=-1"],
+        "args": ["netexec", "--http-port=8080"],
         "ports": [{"containerPort": 8080}],
         "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
         **more,
