@@ -106,6 +106,14 @@ def eventually(probe: Callable[[], Any], *, patience: float = 60.0, every: float
         time.sleep(every)
 
 
+def becomes(wanted: Any, probe: Callable[[], Any], *, patience: float = 60.0) -> None:
+    """Waits until `probe` gives exactly `wanted`. Fails with the difference."""
+    deadline = time.monotonic() + patience
+    while (found := probe()) != wanted and time.monotonic() < deadline:
+        time.sleep(0.25)
+    assert found == wanted
+
+
 @dataclass(frozen=True, kw_only=True)
 class Release:
     """An installed virtual cluster, with kubectl for the host (`host`) and for the tenant (`tenant`)."""
