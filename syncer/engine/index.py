@@ -81,7 +81,7 @@ class Index:
 
     def put(self, obj: Object) -> None:
         """An object of a list. The list is the truth, also when it is older than what was known (a restored store)."""
-        key = self._identify(obj)
+        key = self._key_of(obj)
         if key is None:
             return
         if self._listed is not None:
@@ -109,14 +109,14 @@ class Index:
         A watch tells everything in order. An unknown object that is older than what the watch has told is therefore one that it
         has already reported gone: the answer came late.
         """
-        key = self._identify(obj)
+        key = self._key_of(obj)
         if key in self._entries or is_newer(obj["metadata"]["resourceVersion"], self._seen):
             self._accept(obj, own=True)
 
     def deleted(self, obj: Object) -> None:
         """A watch says that the object is gone (or has lost our label); `obj` is its last state."""
         self._seen = obj["metadata"]["resourceVersion"]
-        key = self._identify(obj)
+        key = self._key_of(obj)
         entry = self._entries.get(key) if key is not None else None
         if key is not None and entry is not None and entry.uid == obj["metadata"]["uid"]:
             self._remove(key, last=obj)
@@ -125,8 +125,17 @@ class Index:
         """All changes up to this version have been told."""
         self._seen = resource_version
 
-    def _accept(self, obj: Object, *, own: bool) -> None:
+    def _key_of(self, obj: Object) -> Key | None:
+        """The object's key, also when somebody has taken off the marks of one that was known: they are to be put back."""
         key = self._identify(obj)
+        if key is None:
+            known = self._by_name.get(obj["metadata"]["name"])
+            entry = self._entries.get(known) if known is not None else None
+            key = known if entry is not None and entry.uid == obj["metadata"]["uid"] else None
+        return key
+
+    def _accept(self, obj: Object, *, own: bool) -> None:
+        key = self._key_of(obj)
         if key is None:
             return
         if self._listed is not None:

@@ -9,7 +9,7 @@ from syncer.engine.warnings import timestamp
 from syncer.engine.world import World
 from syncer.names import TOKEN, Key, Object
 from syncer.plan import claims, nodes, plan, tokens
-from syncer.plan.actions import Action
+from syncer.plan.actions import Action, Later
 from syncer.rules import nodes as node_rules
 from syncer.rules.context import Context
 from syncer.rules.table import Table
@@ -32,7 +32,12 @@ class Planner:
         """Last states of host pods that have disappeared and whose virtual pods have not been told yet."""
 
     def plan(self, key: Key) -> list[Action]:
-        """What is to be done for this key, right now."""
+        """What is to be done for this key, right now, and when to look again."""
+        actions = self._plan(key)
+        patience = self._world.patience(key)
+        return [*actions, Later(seconds=patience)] if patience else actions
+
+    def _plan(self, key: Key) -> list[Action]:
         virtual, host = self._world.virtual, self._world.host
         match key.rule:
             case "nodes":

@@ -159,24 +159,13 @@ class Engine:
         self.metrics.watch_restarts.labels(side, rule, reason).inc()
 
     def _changed(self, side: Side, key: Key, obj: Object | None, last: Object | None, own: bool) -> None:
-        """An index took something in: find out whom it concerns."""
-        if side is Side.VIRTUAL:
-            concerned = list(self.world.virtual_changed(key, obj))
-            token = Key(TOKEN, key.namespace, key.name)
-            if key.rule == "pods" and token in self.world.host[TOKEN]:
-                concerned.append(token)
-            if obj is None and last is not None and key.rule == "persistentvolumeclaims":
-                volume = last["spec"].get("volumeName")
-                concerned += [Key("persistentvolumes", "", volume)] if volume else []
-            if key.rule == "persistentvolumes" and obj is not None:
-                claim = obj["spec"].get("claimRef") or {}
-                concerned.append(Key("persistentvolumeclaims", claim.get("namespace", ""), claim.get("name", "")))
-        else:
-            concerned = list(self.world.host_changed(key, obj))
-            if key.rule == "pods" and (obj is None or is_finished(obj)):
-                concerned.append(Key(TOKEN, key.namespace, key.name))
-                if obj is None and last is not None:
-                    self.planner.gone[key] = last
+        """An index took something in: have those looked at whom it concerns."""
+        try:
+            concerned = self._concerned(side, key, obj, last)
+        except Exception:
+            # An odd object must not end the watch that told of it.
+            log.exception("cannot tell whom this object concerns", extra={"object": str(key)})
+            concerned = []
         if not self.started.is_set():
             return
         if not own:
@@ -186,6 +175,27 @@ class Engine:
             self.queue.add(key)
         for other in concerned:
             self.queue.add(other)
+
+    def _concerned(self, side: Side, key: Key, obj: Object | None, last: Object | None) -> list[Key]:
+        if side is Side.VIRTUAL:
+            concerned = list(self.world.virtual_changed(key, obj))
+            token = Key(TOKEN, key.namespace, key.name)
+            if key.rule == "pods" and token in self.world.host[TOKEN]:
+                concerned.append(token)
+            if obj is None and last is not None and key.rule == "persistentvolumeclaims":
+                bound = last["spec"].get("volumeName")
+                concerned += [Key("persistentvolumes", "", bound)] if bound else []
+            volume = obj or last
+            if key.rule == "persistentvolumes" and volume is not None:
+                claim = volume["spec"].get("claimRef") or {}
+                concerned.append(Key("persistentvolumeclaims", claim.get("namespace", ""), claim.get("name", "")))
+        else:
+            concerned = list(self.world.host_changed(key, obj))
+            if key.rule == "pods" and (obj is None or is_finished(obj)):
+                concerned.append(Key(TOKEN, key.namespace, key.name))
+                if obj is None and last is not None:
+                    self.planner.gone[key] = last
+        return concerned
 
     # -- working -----------------------------------------------------------------------------------------------------
 
@@ -280,7 +290,11 @@ class Engine:
                 await asyncio.sleep(0)
             if self.queue.is_pending(key) or self._futile.get(key) == self._versions(key):
                 continue
-            actions = [action for action in self.planner.plan(key) if not isinstance(action, Later | Warn)]
+            try:
+                actions = [action for action in self.planner.plan(key) if not isinstance(action, Later | Warn)]
+            except Exception:
+                self.queue.add(key)  # where it will be counted and backed off
+                continue
             if actions:
                 corrections += 1
                 self._count_correction(key, actions)

@@ -19,6 +19,7 @@ from syncer.rules.table import Rule, Table
 DNS_SERVICE = Key("services", "kube-system", "kube-dns")
 LINGER = 30.0
 """Seconds for which something that is no longer used stays, since the next pod often uses it again."""
+_MARGIN = 0.1
 _NO_LABELS: Mapping[str, str] = {}
 
 
@@ -92,7 +93,7 @@ class World:
     def promise(self, key: Key, seconds: float) -> None:
         """A virtual object is about to be created whose host object exists already: it is not to be taken for an orphan."""
         self._promised[key] = self._clock() + seconds
-        self._later(key, seconds + 0.1)
+        self._later(key, seconds + _MARGIN)
 
     def note_bound(self, key: Key, *, uid: str, node: str) -> None:
         """We have bound this virtual pod, of which the watch is yet to tell."""
@@ -110,6 +111,12 @@ class World:
             del self._promised[key]
             until = None
         return until is not None
+
+    def patience(self, key: Key) -> float | None:
+        """Seconds until a promise for this key, or its time after the last use, is over; None when it waits for neither."""
+        ends = [until for until in (self._promised.get(key), self._lingering.get(key)) if until is not None]
+        left = max(ends, default=0.0) - self._clock()
+        return left + _MARGIN if left > 0 else None
 
     # -- what the node plans need ------------------------------------------------------------------------------------
 
@@ -236,7 +243,7 @@ class World:
 
     def _release(self, key: Key) -> None:
         self._lingering[key] = self._clock() + LINGER
-        self._later(key, LINGER + 0.1)
+        self._later(key, LINGER + _MARGIN)
 
     def _node_seen(self, host_pod: Object) -> Iterable[Key]:
         node, status = host_pod["spec"].get("nodeName"), host_pod.get("status") or {}

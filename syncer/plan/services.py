@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from syncer.names import PREFIX, Key, Object
-from syncer.plan.actions import Action, Attempt, Create, Delete, Side
+from syncer.plan.actions import Action, Attempt, Create, Delete, Later, Side
 from syncer.plan.generic import SAME, give_back, merge_difference, patch_of, removal
 from syncer.rules import services
 from syncer.rules.context import Context
@@ -43,12 +43,14 @@ def plan(rule: Rule, key: Key, *, virtual: Object | None, host: Object | None, c
     notes = (host["metadata"].get("annotations") or {}) if host is not None else {}
     if virtual is None:
         if REPLACEMENT in notes:
-            return [Create(side=Side.VIRTUAL, resource=rule.key, body=json.loads(notes[REPLACEMENT]))]
+            return [Create(side=Side.VIRTUAL, resource=rule.key, body=json.loads(notes[REPLACEMENT])), Later(seconds=0)]
         return removal(rule, host)
     if host is None:
         return [] if "deletionTimestamp" in virtual["metadata"] else _creation(rule, key, virtual, context)
     if _moved(virtual, host):
         return _made_again(rule, virtual, host)
+    if _cannot_become(virtual, host):
+        return removal(rule, host)
     if REPLACEMENT in notes:
         return [_note(rule, host, REPLACEMENT, None)]
     if PORTS_BY_HOST in notes:
@@ -75,6 +77,12 @@ def _moved(virtual: Object, host: Object) -> bool:
     return both and bool(here) and bool(there) and here != there
 
 
+def _cannot_become(virtual: Object, host: Object) -> bool:
+    """Whether the tenant has made a Service again of a kind that no change of the host's leads to."""
+    named = "ExternalName" in (virtual["spec"].get("type"), host["spec"].get("type"))
+    return not named and services.is_headless(virtual) != services.is_headless(host)
+
+
 def _made_again(rule: Rule, virtual: Object, host: Object) -> list[Action]:
     """An address cannot be changed: the virtual Service is deleted and created with the host's."""
     if virtual["metadata"].get("deletionTimestamp"):
@@ -93,14 +101,16 @@ def _made_again(rule: Rule, virtual: Object, host: Object) -> list[Action]:
             side=Side.VIRTUAL, resource=rule.key, namespace=old["namespace"], name=old["name"], uid=old["uid"], grace=0
         ),
         Create(side=Side.VIRTUAL, resource=rule.key, body=body),
+        Later(seconds=0),
     ]
 
 
 def _take_ports(rule: Rule, virtual: Object, host: Object) -> list[Action]:
     ports = services.ports_as_on_host(virtual, host)
-    if ports != virtual["spec"].get("ports"):
-        return [patch_of(Side.VIRTUAL, rule.key, virtual, {"spec": {"ports": ports}})]
-    return [_note(rule, host, PORTS_BY_HOST, None)]
+    done = _note(rule, host, PORTS_BY_HOST, None)
+    if ports == virtual["spec"].get("ports"):
+        return [done]
+    return [patch_of(Side.VIRTUAL, rule.key, virtual, {"spec": {"ports": ports}}), done]
 
 
 def _follow(rule: Rule, virtual: Object, wanted: Object, host: Object) -> list[Action]:

@@ -83,7 +83,9 @@ class FakeWorld:
         return key not in self.unused
 
 
-def settings(*, metadata: Metadata | None = None, nodes: Nodes | None = None, pods: Pods | None = None) -> Settings:
+def settings(
+    *, metadata: Metadata | None = None, nodes: Nodes | None = None, pods: Pods | None = None, manifests: str = ""
+) -> Settings:
     return Settings(
         cluster=Cluster(
             name=CLUSTER,
@@ -97,6 +99,7 @@ def settings(*, metadata: Metadata | None = None, nodes: Nodes | None = None, po
         or Metadata(deny_labels=("team", "argocd.argoproj.io/*"), deny_annotations=("secret", "x.io/*")),
         nodes=nodes or Nodes(),
         pods=pods or Pods(),
+        manifests=manifests,
     )
 
 

@@ -132,6 +132,8 @@ class FakeServer:
             raise AlreadyExists(409, "AlreadyExists", f'{resource.plural} "{name}" already exists')
         stored = copy.deepcopy(obj)
         stored["metadata"] |= {"uid": self._uid()} | ({"namespace": namespace} if namespace else {})
+        if resource.plural == "services":
+            stored.setdefault("status", {"loadBalancer": {}})
         return copy.deepcopy(self._store(key, self.mutate(resource.key, stored)))
 
     async def patch(
