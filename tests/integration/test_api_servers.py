@@ -149,7 +149,7 @@ async def test_the_listing_and_what_follows_arrive(
     assert sink.objects[namespace, "b"] == await client.get(CONFIGMAPS, namespace, "b")
 
 
-async def test_both_ways_to_list_give_the_same(
+async def test_both_ways_to_list_give_the_same_and_go_on(
     client: Client, namespace: str, watches: list[asyncio.Task[Any]]
 ) -> None:
     for name in "abc":
@@ -161,6 +161,8 @@ async def test_both_ways_to_list_give_the_same(
         watches.append(quickly(client, sinks[-1], namespace))
         await sinks[-1].synced.wait()
     assert sinks[0].objects == sinks[1].objects
+    await client.create(CONFIGMAPS, configmap("d"), namespace=namespace)
+    await eventually(lambda: sinks[0].names == sinks[1].names == list("abcd"))
 
 
 async def test_an_object_that_leaves_the_selection_is_deleted(
