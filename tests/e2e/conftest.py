@@ -30,6 +30,14 @@ def release(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rel
     uninstall(installed)
 
 
+@pytest.fixture(scope="session")
+def neighbour(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+    """A second release of the same name in another host namespace."""
+    installed = install("vc", f"next-{uuid.uuid4().hex[:6]}", tmp_path_factory.mktemp("neighbour"))
+    yield installed
+    uninstall(installed)
+
+
 @pytest.fixture
 def space(release: Release) -> Iterator[str]:
     """A namespace of the virtual cluster for one test."""
