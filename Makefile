@@ -44,9 +44,12 @@ help: ## this list
 	@echo; sed -n 's/^# \([A-Z_]* .*\)/  \1/p' $(MAKEFILE_LIST)
 
 # -- the demo ---------------------------------------------------------------------------------------------------------
-.PHONY: demo demo-down
+.PHONY: demo demo-connect demo-down
 demo: ## install a virtual cluster, run real workloads in it, and show that they work (root, or CONTEXT=)
 	@$(DEMO) up --nodes $(NODES) $(if $(VALUES),--values $(VALUES))
+
+demo-connect: ## keep a port on loopback open to the demo's virtual cluster, until interrupted
+	@$(DEMO) connect
 
 demo-down: ## uninstall it, show that nothing is left, and take down the lab if the demo brought it up
 	@$(DEMO) down

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -53,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--nodes", type=int, default=2, help="nodes of a lab that is brought up (default: 2)")
     up.add_argument("--values", type=Path, help="values file for the installation")
     up.set_defaults(run=_up)
+    connect = commands_of.add_parser("connect", help="keep a port on loopback open to the virtual cluster")
+    connect.add_argument("--port", type=int, default=8443, help="that port (default: 8443)")
+    connect.set_defaults(run=_connect)
     down = commands_of.add_parser("down", help="uninstall it and show that nothing is left")
     down.set_defaults(run=_down)
     return parser
@@ -66,13 +70,22 @@ def _up(options: argparse.Namespace) -> int:
     with step(f"helm install {release.name} in namespace {release.namespace}, which enforces Pod Security restricted"):
         seconds = release.install(values=options.values)
     lines = [Line(claim="helm install to ready", passed=True, seconds=seconds, seen="control plane ready")]
-    with release.connected() as tunnel:
-        scene = Scene(release=release, tenant=tunnel.kubectl, before=before)
+    with release.connected() as connection:
+        scene = Scene(release=release, tenant=connection.kubectl, before=before)
         with step("applying the workloads"):
             _apply_workloads(scene)
         lines += report.show(PROOFS, scene)
-    print(f"\n{report.table(lines)}\n\n{_how_to_go_on(options, release, tunnel.port)}")
+    print(f"\n{report.table(lines)}\n\n{_how_to_go_on(options, release)}")
     return 0 if all(line.passed for line in lines) else 1
+
+
+def _connect(options: argparse.Namespace) -> int:
+    host = hosts.own(options.context) if options.context else hosts.running_lab()
+    release = Release(host=host, name=options.release, namespace=options.namespace)
+    with release.connected(port=options.port) as connection:
+        print(f"export KUBECONFIG={connection.kubectl.kubeconfig}", flush=True)
+        while True:
+            signal.pause()
 
 
 def _host(options: argparse.Namespace) -> Host:
@@ -90,21 +103,19 @@ def _apply_workloads(scene: Scene) -> None:
     scene.kubectl("apply", "--filename", str(WORKLOADS))
 
 
-def _how_to_go_on(options: argparse.Namespace, release: Release, port: int) -> str:
-    own = options.context is not None
-    prepare = [] if own else ['eval "$(python3 -m lab env)"    # kubectl and helm of the lab']
+def _how_to_go_on(options: argparse.Namespace, release: Release) -> str:
+    choice = f" CONTEXT={options.context}" if options.context else ""
+    lab_tools = [] if options.context else ['  eval "$(python3 -m lab env)"      # kubectl and helm of the lab']
     host = f"kubectl --kubeconfig {release.host.kubectl.kubeconfig} --namespace {release.namespace}"
-    kubeconfig = hosts.folder() / "kubeconfig"
-    down = f"make demo-down{f' CONTEXT={options.context}' if own else ''}"
     return "\n".join(
         [
             "The virtual cluster stays up. To go on with it:",
-            *(f"  {line}" for line in prepare),
-            f"  {host} port-forward service/{release.name} {port}:443 >/dev/null &",
-            f"  export KUBECONFIG={kubeconfig}",
+            *lab_tools,
+            f"  make demo-connect{choice} &           # a port on loopback that leads to it",
+            f"  export KUBECONFIG={hosts.folder() / 'kubeconfig'}",
             "  kubectl get pods --all-namespaces --output=wide",
             f"What the host sees of it: {host} get all",
-            f"To remove everything: {down}",
+            f"To remove everything:     make demo-down{choice}",
         ]
     )
 

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from lab.errors import LabError
@@ -133,10 +132,6 @@ class Conversation:
                 )
             self.heard += data.decode(errors="replace")
         return self.heard
-
-    def leave(self) -> None:
-        """Nobody listens any more: what it still says is read and dropped, so that it never waits for a reader."""
-        Thread(target=lambda: [None for _ in self._out], daemon=True).start()
 
 
 def eventually(probe: Callable[[], Any], *, what: str, patience: float = PATIENCE) -> Any:

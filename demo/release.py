@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.hosts import Host, folder
-from demo.kubectl import PATIENCE, Conversation, Kubectl, Object, eventually, labels
+from demo.kubectl import PATIENCE, Kubectl, Object, eventually, labels
+from demo.tunnel import tunnel
 from lab.errors import LabError
 
 CHART = Path(__file__).resolve().parent.parent / "chart"
@@ -111,14 +112,12 @@ class Release:
     # -- the virtual cluster -----------------------------------------------------------------------------------------
 
     @contextmanager
-    def connected(self) -> Iterator[Tunnel]:
-        """Reaches the virtual API server through `kubectl port-forward` on loopback, with the kubeconfig of Secret vc-NAME."""
-        forward = ("--namespace", self.namespace, "port-forward", f"service/{self.name}")
-        with self.host.kubectl.started(*forward, ":443") as conversation:
-            port = _forwarded(conversation)
-            yield Tunnel(
-                port=port, kubectl=Kubectl(program=self.host.kubectl.program, kubeconfig=self._kubeconfig(port))
-            )
+    def connected(self, *, port: int = 0) -> Iterator[Connection]:
+        """Reaches the virtual API server through a port on loopback (0: a free one), with the kubeconfig of Secret vc-NAME."""
+        forward = self.host.kubectl.command("--namespace", self.namespace, "port-forward", f"service/{self.name}")
+        with tunnel(forward, port=port) as local:
+            kubectl = Kubectl(program=self.host.kubectl.program, kubeconfig=self._kubeconfig(local))
+            yield Connection(port=local, kubectl=kubectl)
 
     def _kubeconfig(self, port: int) -> Path:
         secret = eventually(
@@ -137,7 +136,7 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tunnel:
+class Connection:
     """A way into the virtual cluster: `kubectl` goes through `port` on loopback."""
 
     port: int
@@ -147,10 +146,3 @@ class Tunnel:
 def identity(obj: Object) -> str:
     """Kind and name of an object."""
     return f"{obj['kind']}/{obj['metadata']['name']}"
-
-
-def _forwarded(conversation: Conversation) -> int:
-    """The local port that `kubectl port-forward` chose."""
-    heard = conversation.hear(" -> ")
-    conversation.leave()
-    return int(heard.split(" -> ")[0].rpartition(":")[2])
