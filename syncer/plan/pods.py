@@ -72,7 +72,7 @@ def _with_host(rule: Rule, key: Key, virtual: Object, host: Object, context: Con
     virtual_end, host_end = _grace(virtual), _grace(host)
     if virtual_end is not None:
         if host_end is None or virtual_end < host_end:
-            actions += _end(host, max(virtual_end, FORCED))
+            actions += _end(host, virtual_end)
     elif host_end is not None:
         actions.append(_delete_virtual(rule, virtual, grace=host_end))
     node, host_node = virtual["spec"].get("nodeName"), host["spec"].get("nodeName")
