@@ -10,9 +10,7 @@ from aiohttp import web
 _LARGEST_REVIEW = 4 * 1024 * 1024
 
 
-async def serve_health(
-    *, port: int, ready: Callable[[], str], metrics: Callable[[], bytes]
-) -> web.AppRunner:
+async def serve_health(*, port: int, ready: Callable[[], str], metrics: Callable[[], bytes]) -> web.AppRunner:
     """Serves /healthz, /readyz (200 only when `ready` gives an empty string, else its reason) and /metrics on all interfaces."""
 
     async def healthz(_: web.Request) -> web.Response:

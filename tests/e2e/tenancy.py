@@ -46,7 +46,9 @@ class Kubectl:
         """Runs it and returns its output. Raises CommandFailed."""
         result = self.run(*arguments, stdin=stdin, timeout=timeout)
         if result.returncode != 0:
-            raise CommandFailed(f"kubectl {' '.join(arguments)}: {result.stderr.decode()}{result.stdout.decode()[-500:]}")
+            raise CommandFailed(
+                f"kubectl {' '.join(arguments)}: {result.stderr.decode()}{result.stdout.decode()[-500:]}"
+            )
         return result.stdout.decode()
 
     def run(
@@ -59,9 +61,7 @@ class Kubectl:
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
         """Starts it and lets it run."""
-        return subprocess.Popen(
-            self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
-        )
+        return subprocess.Popen(self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
 
     def apply(self, *objects: dict[str, Any], namespace: str | None = None) -> None:
         """Applies objects."""
@@ -162,7 +162,9 @@ def inside() -> tuple[str, ...]:
 def helm(*arguments: str, timeout: float = 300) -> str:
     """Runs helm against the host cluster."""
     command = [*inside(), str(toolchain.path("helm")), f"--kubeconfig={layout.kubeconfig()}", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL)
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
+    )
     if result.returncode != 0:
         raise CommandFailed(f"helm {' '.join(arguments)}: {result.stderr}")
     return result.stdout
