@@ -23,12 +23,15 @@ _REMOVABLE = (
     "externalName",
     "externalIPs",
     "externalTrafficPolicy",
-    "loadBalancerIP",
     "loadBalancerSourceRanges",
+    "publishNotReadyAddresses",
     "sessionAffinityConfig",
     "trafficDistribution",
 )
-"""Fields that go from the host Service when the tenant takes them away; others the host fills in by itself."""
+"""Fields that go from the host Service when the tenant takes them away; others the host fills in by itself.
+
+Some load balancers write down the IP that they give in `loadBalancerIP`, and would do so again and again.
+"""
 
 REPLACEMENT = PREFIX + "replacement"
 """Annotation of a host Service: the virtual Service, as JSON, that is being deleted and made again. A crash in between loses nothing."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from syncer.names import PREFIX, TOKEN, UID, Key, Object
 from syncer.plan.actions import Action, IssueTokens, Later
 from syncer.plan.generic import delete_host
@@ -33,7 +35,9 @@ def _needed(pod: Object, host_pod: Object | None) -> bool:
 
 
 def _refresh_at(annotations: Object) -> float:
+    """When the tokens are due; 0 when the annotation does not say."""
     try:
-        return float(annotations.get(REFRESH_AT, "0"))
+        due = float(annotations.get(REFRESH_AT, "0"))
     except ValueError:
         return 0.0
+    return due if isfinite(due) else 0.0

@@ -1,0 +1,128 @@
+"""Claims and the volumes that show where they are bound."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncer.names import MANAGED_BY
+from syncer.plan import plan
+from syncer.plan.actions import Attempt, Create, Delete, Patch, Side, Warn
+from syncer.plan.claims import plan_volume
+from syncer.rules.claims import to_host, volume
+from tests.unit.builders import CLUSTER, context, going, key, rule, stored, virtual
+
+ROW, KEY = rule("persistentvolumeclaims"), key("persistentvolumeclaims", "data")
+DONE = {"phase": "Bound", "capacity": {"storage": "1Gi"}}
+
+
+def claim(*, status=None, **spec):
+    asked = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, **spec}
+    return virtual("persistentvolumeclaims", "data", spec=asked, status=status or {"phase": "Pending"})
+
+
+def hosts(mine=None, *, bound=True, **spec):
+    host = stored(to_host(ROW, KEY, mine or claim(), context()), status=DONE if bound else {"phase": "Pending"})
+    host["spec"] |= ({"volumeName": "pv-1"} if bound else {}) | spec
+    return host
+
+
+def stand_in(phase="Bound", **spec):
+    body = volume(claim(), hosts(), CLUSTER)
+    body["spec"] |= spec
+    return stored(body, status={"phase": phase})
+
+
+BOUND = claim(volumeName="pv-1", status=DONE)
+
+
+def planned(mine, host=None, shown=None):
+    return plan(ROW, KEY, virtual=mine, host=host, volume=shown, context=context())
+
+
+def test_a_new_claim_is_created():
+    (action,) = planned(claim())
+    assert action == Create(side=Side.HOST, resource=ROW.key, body=to_host(ROW, KEY, claim(), context()))
+
+
+def test_a_claim_on_its_way_out_is_not_created():
+    assert planned(going(claim())) == []
+
+
+def test_a_pending_claim_waits():
+    assert planned(claim(), hosts(bound=False)) == []
+
+
+def test_a_bound_claim_gets_a_volume_and_is_bound_to_it_and_says_so():
+    create, bind, report = planned(claim(), hosts())
+    assert create == Create(side=Side.VIRTUAL, resource="persistentvolumes", body=volume(claim(), hosts(), CLUSTER))
+    assert bind.body["spec"] == {"volumeName": "pv-1"}
+    assert bind.body["metadata"]["annotations"]["pv.kubernetes.io/bind-completed"] == "yes"
+    assert (report.subresource, report.body) == ("status", {"status": DONE})
+
+
+def test_a_claim_without_a_class_learns_which_one_the_host_chose():
+    bind = planned(claim(), hosts(storageClassName="fast"))[1]
+    assert bind.body["spec"]["storageClassName"] == "fast"
+
+
+def test_a_new_volume_is_said_to_be_bound():
+    (patch,) = planned(BOUND, hosts(), stand_in("Available"))
+    assert (patch.resource, patch.subresource, patch.body) == (
+        "persistentvolumes",
+        "status",
+        {"status": {"phase": "Bound"}},
+    )
+
+
+def test_a_bound_claim_that_all_know_of_needs_nothing():
+    assert planned(BOUND, hosts(), stand_in()) == []
+
+
+def test_a_claim_that_grows_asks_the_host_and_tells_the_tenant_when_it_refuses():
+    bigger = claim(volumeName="pv-1", status=DONE, resources={"requests": {"storage": "5Gi"}})
+    (attempt,) = planned(bigger, hosts(), stand_in())
+    assert isinstance(attempt, Attempt)
+    assert attempt.action.body == {"spec": {"resources": {"requests": {"storage": "5Gi"}}}}
+    assert isinstance(attempt.otherwise[0], Warn)
+
+
+def test_a_volume_grows_with_the_hosts():
+    host = {**hosts(), "status": {**DONE, "capacity": {"storage": "5Gi"}}}
+    patch, _ = planned(BOUND, host, stand_in())
+    assert (patch.resource, patch.body) == ("persistentvolumes", {"spec": {"capacity": {"storage": "5Gi"}}})
+
+
+def test_labels_of_a_claim_are_followed():
+    labelled = {**BOUND, "metadata": {**BOUND["metadata"], "labels": {"a": "b"}}}
+    (attempt,) = planned(labelled, hosts(), stand_in())
+    assert attempt.action.body["metadata"]["labels"] == {"a": "b"}
+
+
+@pytest.mark.parametrize("mine", [None, {**BOUND, "metadata": {**BOUND["metadata"], "uid": "another"}}])
+def test_a_host_claim_of_nobody_or_of_a_predecessor_goes(mine):
+    (action,) = planned(mine, hosts())
+    assert isinstance(action, Delete)
+    assert action.side is Side.HOST
+
+
+def test_a_volume_whose_claim_is_there_stays():
+    assert plan_volume(stand_in(), claim=BOUND, cluster=CLUSTER) == []
+
+
+@pytest.mark.parametrize("left", [None, {"metadata": {"uid": "another"}}])
+def test_a_volume_whose_claim_has_gone_is_released_and_deleted(left):
+    release, delete = plan_volume(stand_in(), claim=left, cluster=CLUSTER)
+    assert isinstance(release, Patch)
+    assert release.body == {"status": {"phase": "Released"}}
+    assert isinstance(delete, Delete)
+
+
+def test_a_volume_that_is_released_and_going_needs_nothing_more():
+    assert plan_volume(going(stand_in("Released")), claim=None, cluster=CLUSTER) == []
+
+
+@pytest.mark.parametrize("labels", [None, {}, {MANAGED_BY: "other"}])
+def test_a_volume_of_somebody_else_is_left_alone(labels):
+    theirs = stand_in()
+    theirs["metadata"]["labels"] = labels
+    assert plan_volume(theirs, claim=None, cluster=CLUSTER) == []

@@ -1,0 +1,209 @@
+"""Services: one address on both sides, changes followed, and a way out when the host refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from syncer.plan import plan
+from syncer.plan.actions import Attempt, Create, Delete, Later, Patch, Side
+from syncer.plan.services import PORTS_BY_HOST, REPLACEMENT
+from syncer.rules.services import to_host
+from tests.unit.builders import context, going, key, merged, rule, stored, virtual
+
+ROW, KEY = rule("services"), key("services")
+IP, OTHER = "10.0.0.5", "10.0.0.9"
+
+
+def service(name="web", namespace="shop", **spec):
+    fields = {
+        "type": "ClusterIP",
+        "clusterIP": IP,
+        "clusterIPs": [IP],
+        "ports": [{"port": 80, "protocol": "TCP"}],
+        **spec,
+    }
+    given = {field: value for field, value in fields.items() if value is not None}
+    return virtual("services", name, namespace, spec=given, status={"loadBalancer": {}})
+
+
+def hosts(mine=None, *, annotations=None, **spec):
+    """The host Service as made for `mine`, with what the host's allocators added."""
+    mine = mine or service()
+    host = stored(to_host(ROW, KEY, mine, context()), status={"loadBalancer": {}})
+    allocated = {} if host["spec"].get("type") == "ExternalName" else {"clusterIP": IP, "clusterIPs": [IP]}
+    host["spec"] = {**allocated, **host["spec"], **spec}
+    host["metadata"]["annotations"] |= annotations or {}
+    return host
+
+
+def planned(mine, host=None):
+    return plan(ROW, KEY, virtual=mine, host=host, context=context())
+
+
+def body_of(action):
+    """The body of a patch, or of the one that an Attempt tries first."""
+    return action.action.body if isinstance(action, Attempt) else action.body
+
+
+def test_the_service_of_the_virtual_api_server_is_nobodys_business():
+    name = key("services", "kubernetes", "default")
+    assert plan(ROW, name, virtual=service("kubernetes", "default"), host=None, context=context()) == []
+
+
+def test_a_new_service_asks_for_the_address_that_it_has():
+    (attempt,) = planned(service())
+    assert isinstance(attempt, Attempt)
+    assert attempt.action.body["spec"]["clusterIP"] == IP
+    (fallback,) = attempt.otherwise
+    assert "clusterIP" not in fallback.body["spec"]
+
+
+def test_a_new_service_whose_node_ports_are_taken_leaves_their_choice_to_the_host_and_notes_it():
+    ports = [{"port": 80, "nodePort": 30080}]
+    (attempt,) = planned(service(type="NodePort", ports=ports))
+    assert attempt.action.body["spec"]["ports"] == ports
+    (fallback,) = attempt.otherwise
+    assert fallback.body["spec"]["ports"] == [{"port": 80}]
+    assert PORTS_BY_HOST in fallback.body["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"clusterIP": "None", "clusterIPs": ["None"]},
+        {"type": "ExternalName", "externalName": "a.example", "clusterIP": None},
+    ],
+)
+def test_a_new_service_without_an_address_is_simply_created(spec):
+    (create,) = planned(service(**spec))
+    assert isinstance(create, Create)
+
+
+def test_a_service_on_its_way_out_is_not_created():
+    assert planned(going(service())) == []
+
+
+def test_a_service_that_is_the_same_on_both_sides_needs_nothing():
+    assert planned(service(), hosts()) == []
+
+
+def test_addresses_and_ports_that_the_host_added_are_not_taken_away():
+    host = hosts(
+        ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack", internalTrafficPolicy="Cluster", loadBalancerClass="x"
+    )
+    assert planned(service(), host) == []
+
+
+def test_the_address_that_a_load_balancer_of_the_host_wrote_down_is_not_fought():
+    mine = service(type="LoadBalancer")
+    assert planned(mine, hosts(mine, loadBalancerIP="192.0.2.1")) == []
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"selector": {"app": "new"}},
+        {"ports": [{"port": 81, "protocol": "TCP"}]},
+        {"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP", "nodePort": 30000}]},
+        {"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 5}}},
+        {"publishNotReadyAddresses": True},
+        {"externalIPs": ["192.0.2.1"]},
+    ],
+)
+def test_edits_are_followed_there_and_back(spec):
+    plain, edited = service(), service(**spec)
+    for mine, host in ((edited, hosts(plain)), (plain, hosts(edited))):
+        (action,) = planned(mine, host)
+        after = merged(host, body_of(action))
+        assert planned(mine, after) == []
+
+
+def test_a_service_that_becomes_an_external_name_and_back_loses_and_gets_its_address():
+    plain, external = service(), service(type="ExternalName", externalName="a.example", clusterIP=None, clusterIPs=None)
+    (away,) = planned(external, hosts(plain))
+    assert body_of(away)["spec"] | {"ports": None} == {
+        "type": "ExternalName", "externalName": "a.example", "clusterIP": None, "ports": None,
+    }  # fmt: skip
+    (back,) = planned(plain, hosts(external))
+    assert body_of(back)["spec"]["clusterIP"] == IP
+    assert body_of(back)["spec"]["externalName"] is None
+
+
+@pytest.mark.parametrize(("mine", "host"), [("None", IP), (IP, "None")])
+def test_a_service_made_again_headless_or_with_an_address_needs_a_new_host_service(mine, host):
+    (action,) = planned(service(clusterIP=mine, clusterIPs=[mine]), hosts(clusterIP=host, clusterIPs=[host]))
+    assert isinstance(action, Delete)
+    assert action.side is Side.HOST
+
+
+def test_node_ports_that_the_host_refuses_are_left_to_it_with_a_note():
+    ports = [{"port": 80, "protocol": "TCP", "nodePort": 30000}]
+    (attempt,) = planned(service(type="NodePort", ports=ports), hosts())
+    (relaxed,) = attempt.otherwise
+    assert relaxed.body["spec"]["ports"] == [{"port": 80, "protocol": "TCP"}]
+    assert PORTS_BY_HOST in relaxed.body["metadata"]["annotations"]
+
+
+def test_node_ports_that_the_host_chose_are_taken_over_before_the_note_goes():
+    mine = service(type="NodePort", ports=[{"port": 80, "protocol": "TCP", "nodePort": 30000}])
+    chosen = [{"port": 80, "protocol": "TCP", "nodePort": 31000}]
+    take, forget = planned(mine, hosts(mine, annotations={PORTS_BY_HOST: "true"}, ports=chosen))
+    assert (take.side, take.body) == (Side.VIRTUAL, {"spec": {"ports": chosen}})
+    assert (forget.side, forget.body) == (Side.HOST, {"metadata": {"annotations": {PORTS_BY_HOST: None}}})
+
+
+def made_again(mine=None):
+    return planned(mine or service(), hosts(clusterIP=OTHER, clusterIPs=[OTHER]))
+
+
+def test_a_service_with_another_address_than_the_hosts_is_made_again_with_the_hosts():
+    note, delete, create, later = made_again()
+    assert note.side is Side.HOST
+    assert (delete.side, delete.uid, delete.grace) == (Side.VIRTUAL, "virtual-web", 0)
+    assert create.side is Side.VIRTUAL
+    assert create.body["spec"]["clusterIP"] == OTHER
+    assert later == Later(seconds=0)
+
+
+def test_what_is_made_again_is_the_tenants_but_for_what_the_server_sets():
+    mine = service(sessionAffinity="ClientIP")
+    mine["metadata"] |= {"labels": {"a": "b"}, "annotations": {"c": "d"}, "creationTimestamp": "then", "generation": 3}
+    metadata = made_again(mine)[2].body["metadata"]
+    assert metadata == {"name": "web", "namespace": "shop", "labels": {"a": "b"}, "annotations": {"c": "d"}}
+    assert made_again(mine)[2].body["spec"]["sessionAffinity"] == "ClientIP"
+
+
+def test_a_service_on_its_way_out_is_not_made_again():
+    assert made_again(going(service())) == []
+
+
+def test_a_service_that_is_being_made_again_is_finished_after_a_crash():
+    note, _, create, _ = made_again()
+    host = merged(hosts(clusterIP=OTHER), note.body)
+    assert json.loads(host["metadata"]["annotations"][REPLACEMENT]) == create.body
+    assert planned(None, host)[0] == create
+
+
+def test_the_note_of_a_replacement_goes_when_it_is_done():
+    mine = service(clusterIP=OTHER, clusterIPs=[OTHER])
+    host = hosts(mine, annotations={REPLACEMENT: "{}"}, clusterIP=OTHER, clusterIPs=[OTHER])
+    assert [action.body for action in planned(mine, host)] == [{"metadata": {"annotations": {REPLACEMENT: None}}}]
+
+
+def test_the_load_balancers_address_comes_back():
+    host = hosts()
+    host["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
+    (patch,) = planned(service(), host)
+    assert isinstance(patch, Patch)
+    assert (patch.side, patch.subresource, patch.body) == (
+        Side.VIRTUAL,
+        "status",
+        {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}},
+    )
+
+
+def test_a_host_service_without_a_virtual_one_is_deleted():
+    (action,) = planned(None, hosts())
+    assert isinstance(action, Delete)
