@@ -21,6 +21,7 @@ from lab.errors import LabError
 from lab.progress import say, step
 
 WORKLOADS = Path(__file__).resolve().parent / "workloads"
+_DEFAULTS = ("demo", "sublet-demo")
 PROOFS = (
     *network.PROOFS,
     *storage.PROOFS,
@@ -34,6 +35,7 @@ PROOFS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return int(options.run(options))
     except LabError as error:
@@ -47,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m demo", description=__doc__)
     parser.add_argument("--context", help="kubectl context of your own cluster (default: the lab on this machine)")
-    parser.add_argument("--release", default="demo", help="release name (default: demo)")
-    parser.add_argument("--namespace", default="sublet-demo", help="host namespace (default: sublet-demo)")
+    parser.add_argument("--release", default=_DEFAULTS[0], help="release name (default: %(default)s)")
+    parser.add_argument("--namespace", default=_DEFAULTS[1], help="host namespace (default: %(default)s)")
     commands_of = parser.add_subparsers(required=True, metavar="COMMAND")
     up = commands_of.add_parser("up", help="install a virtual cluster and show that workloads work in it")
     up.add_argument("--nodes", type=int, default=2, help="nodes of a lab that is brought up (default: 2)")
@@ -104,14 +106,15 @@ def _apply_workloads(scene: Scene) -> None:
 
 
 def _how_to_go_on(options: argparse.Namespace, release: Release) -> str:
-    choice = f" CONTEXT={options.context}" if options.context else ""
-    lab_tools = [] if options.context else ['  eval "$(python3 -m lab env)"      # kubectl and helm of the lab']
+    chosen = {"CONTEXT": options.context, "RELEASE": options.release, "NAMESPACE": options.namespace}
+    choice = "".join(f" {name}={value}" for name, value in chosen.items() if value not in (None, *_DEFAULTS))
+    lab_tools = [] if options.context else ['  eval "$(python3 -m lab env)"  # kubectl and helm of the lab']
     host = f"kubectl --kubeconfig {release.host.kubectl.kubeconfig} --namespace {release.namespace}"
     return "\n".join(
         [
             "The virtual cluster stays up. To go on with it:",
             *lab_tools,
-            f"  make demo-connect{choice} &           # a port on loopback that leads to it",
+            f"  make demo-connect{choice} &  # a port on loopback that leads to it",
             f"  export KUBECONFIG={hosts.folder() / 'kubeconfig'}",
             "  kubectl get pods --all-namespaces --output=wide",
             f"What the host sees of it: {host} get all",

@@ -41,10 +41,6 @@ class _Forward:
     process: subprocess.Popen[str]
     port: int
 
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
 
 class _Relay:
     def __init__(self, command: Sequence[str], port: int) -> None:
@@ -55,32 +51,42 @@ class _Relay:
             raise LabError(f"port {port} on loopback cannot be used: {error.strerror}", "end what uses it") from error
         self.port: int = self._listener.getsockname()[1]
         self._spare: queue.Queue[_Forward] = queue.Queue(maxsize=1)
+        self._running: set[subprocess.Popen[str]] = set()
         self._over = Event()
+        self._stocker = Thread(target=self._stock, daemon=True)
 
     def start(self) -> None:
         """Shows that a forward can be had, and serves from then on."""
         self._spare.put(self._forward())
-        Thread(target=self._stock, daemon=True).start()
+        self._stocker.start()
         Thread(target=self._serve, daemon=True).start()
 
     def end(self) -> None:
-        """Takes no more connections; those that are open end with the program."""
+        """Takes no more connections and ends those that are open."""
         self._over.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         with suppress(queue.Empty):
-            self._spare.get_nowait().end()
+            self._spare.get_nowait()
+        self._stocker.join(_START)
+        for process in tuple(self._running):
+            self._end(process)
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        process.kill()
+        process.wait()
+        self._running.discard(process)
 
     def _forward(self) -> _Forward:
         process = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
+        self._running.add(process)
         assert process.stdout is not None
         line = process.stdout.readline()
-        if " -> " not in line:
-            process.kill()
-            process.wait()
+        if " -> " not in line or self._over.is_set():
+            self._end(process)
             raise LabError(f"kubectl port-forward: {line.strip()}", "see that the control plane's pod is ready")
         return _Forward(process, int(line.split(" -> ")[0].rpartition(":")[2]))
 
@@ -92,8 +98,6 @@ class _Relay:
                 self._over.wait(1)
                 continue
             self._spare.put(forward)
-        with suppress(queue.Empty):
-            self._spare.get_nowait().end()
 
     def _serve(self) -> None:
         while not self._over.is_set():
@@ -114,7 +118,7 @@ class _Relay:
                 _copy(near, far)
                 back.join()
         if forward is not None:
-            forward.end()
+            self._end(forward.process)
 
     def _live_forward(self) -> _Forward | None:
         """The spare one; one that has ended meanwhile, as when the pod was started again, is thrown away."""
@@ -123,6 +127,7 @@ class _Relay:
                 forward = self._spare.get(timeout=_START)
                 if forward.process.poll() is None:
                     return forward
+                self._end(forward.process)
         return None
 
 
