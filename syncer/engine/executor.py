@@ -65,7 +65,8 @@ class Executor:
 
     async def run(self, key: Key, action: Action) -> None:
         """Carries out one action of the plan for `key`. Raises the errors of syncer.kube.errors, and NameTaken."""
-        log.debug("acting", extra={"object": str(key), "action": action})
+        # Bodies stay out of the log: they may be Secrets.
+        log.debug("acting", extra={"object": str(key), "action": type(action).__name__})
         match action:
             case Create():
                 await self._create(key, action)
@@ -118,7 +119,7 @@ class Executor:
 
     def _claim(self, key: Key, action: Create, found: Object) -> None:
         proven = identify(found, action.resource, self._cluster)
-        if proven is None:
+        if proven != key:
             name = action.body["metadata"]["name"]
             raise NameTaken(f"the host namespace holds another {action.body['kind']} called {name}")
         mark = (found["metadata"].get("annotations") or {}).get(UID)

@@ -36,11 +36,11 @@ class TokenIssuer:
         self._now = now
 
     async def issue(self, key: Key, virtual_pods: Index) -> Object | None:
-        """Writes fresh tokens for the pod of a token key; returns the Secret, or None when the pod is gone."""
+        """Writes fresh tokens for the pod of a token key; returns the Secret, or None when the pod is gone or needs none."""
         pod = virtual_pods.get(Key("pods", key.namespace, key.name))
-        if pod is None:
+        specs = pods.tokens(pod) if pod is not None else ()
+        if pod is None or not specs:
             return None
-        specs = pods.tokens(pod)
         answers = await asyncio.gather(*(self._request(pod, spec) for spec in specs))
         data = {
             spec.file: base64.b64encode(answer["status"]["token"].encode()).decode()

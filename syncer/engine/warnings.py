@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from cachetools import TTLCache
 
 from syncer.kube.client import Client
-from syncer.kube.errors import AlreadyExists, ApiError, NotFound
+from syncer.kube.errors import AlreadyExists, ApiError, KubeError, NotFound
 from syncer.kube.resource import Resource
 from syncer.names import Object
 from syncer.plan.actions import Warn
+from syncer.rules.events import LONGEST_MESSAGE, event_name
 
 EVENTS = Resource("", "v1", "events", "Event", namespaced=True)
 _COMPONENT = "sublet-syncer"
@@ -44,7 +45,7 @@ class Warnings:
         self._said[digest] = None
         now = self._now()
         namespace = metadata.get("namespace") or "default"
-        name = f"{metadata['name'][:200]}.{digest}"
+        name = event_name(metadata["name"], digest)
         event = {
             "apiVersion": "v1",
             "kind": "Event",
@@ -58,7 +59,7 @@ class Warnings:
             },
             "type": "Warning",
             "reason": warning.reason,
-            "message": warning.message[:1024],
+            "message": warning.message[:LONGEST_MESSAGE],
             "source": {"component": _COMPONENT},
             "reportingComponent": _COMPONENT,
             "firstTimestamp": now,
@@ -69,8 +70,10 @@ class Warnings:
             await self._virtual.create(EVENTS, event, namespace=namespace)
         except AlreadyExists:
             await self._count_up(namespace, name, now)
-        except (NotFound, ApiError):
+        except KubeError as error:
             self._said.pop(digest, None)
+            if not isinstance(error, ApiError):
+                raise
 
     async def _count_up(self, namespace: str, name: str, now: str) -> None:
         try:
