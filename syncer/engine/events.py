@@ -19,7 +19,7 @@ from syncer.kube.errors import AlreadyExists, KubeError, NotFound
 from syncer.kube.watch import reflect
 from syncer.names import Key, Object
 from syncer.rules.context import Context
-from syncer.rules.events import to_virtual
+from syncer.rules.events import is_told, to_virtual
 
 log = logging.getLogger(__name__)
 
@@ -92,11 +92,14 @@ class EventMirror:
             self._world.wants_look(Key("nodes", "", node))
 
     def _subject(self, event: Object) -> Key | None:
-        """The virtual object that an event is about."""
+        """The virtual object that an event is about; None also for a host object that another of its name has replaced."""
         about = event.get("involvedObject") or {}
         rule = self._kinds.get(about.get("kind", ""))
         index = self._world.host.get(rule) if rule else None
-        return index.find(about.get("name", "")) if index is not None else None
+        key = index.find(about.get("name", "")) if index is not None else None
+        if index is None or key is None or about.get("uid", "") not in ("", index.uid(key)):
+            return None
+        return key
 
     async def _write_for_ever(self) -> NoReturn:
         while True:
@@ -111,7 +114,7 @@ class EventMirror:
     async def _write(self, event: Object) -> None:
         key = self._subject(event)
         subject = self._world.virtual[key.rule].get(key) if key is not None else None
-        if key is None or subject is None:
+        if key is None or subject is None or not is_told(event, subject):
             return
         wanted = to_virtual(event, key, subject, self._context)
         name, namespace = wanted["metadata"]["name"], wanted["metadata"]["namespace"]

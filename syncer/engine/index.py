@@ -61,6 +61,11 @@ class Index:
         entry = self._entries.get(key)
         return "" if entry is None else entry.version
 
+    def uid(self, key: Key) -> str:
+        """The object's uid, empty when there is none."""
+        entry = self._entries.get(key)
+        return "" if entry is None else entry.uid
+
     def find(self, name: str) -> Key | None:
         """The key of the object that has this name on this index's own side; meant for host indexes, where names are unique."""
         return self._by_name.get(name)

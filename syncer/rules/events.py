@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from syncer.names import Key, Object, hashed
 from syncer.rules.context import Context
 from syncer.rules.text import to_virtual_text
@@ -25,6 +27,20 @@ _LONGEST_NAME = 253
 _LONGEST_MARK = 40
 LONGEST_MESSAGE = 1024
 """Characters that an API server accepts in an event's message."""
+_CONTAINER = re.compile(r"spec\.(\w+)\{(.+)\}\Z")
+
+
+def is_told(event: Object, subject: Object) -> bool:
+    """Whether an event about the counterpart of `subject` is the tenant's business.
+
+    What goes well in a container that only the host pod has (one of ours, an injected sidecar) is not; what fails there keeps the
+    tenant's pod from running.
+    """
+    part = _CONTAINER.match((event.get("involvedObject") or {}).get("fieldPath") or "")
+    if part is None or event.get("type") == "Warning":
+        return True
+    containers = subject.get("spec", {}).get(part[1]) or ()
+    return any(container["name"] == part[2] for container in containers)
 
 
 def event_name(subject: str, mark: str) -> str:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from syncer.rules.events import to_virtual
+from syncer.rules.events import is_told, to_virtual
 from tests.unit.builders import HOST_NAMESPACE, context, key, there, virtual
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -89,3 +89,26 @@ def test_a_message_that_grew_in_translation_is_still_short_enough():
 @pytest.mark.parametrize("odd", [{"message": None}, {"involvedObject": None}])
 def test_an_event_that_says_little_is_told_as_far_as_it_goes(odd):
     assert told(host_event(**odd))["involvedObject"]["name"] == "web"
+
+
+def about_container(path, **fields):
+    subject = virtual(
+        "pods", "web", spec={"containers": [{"name": "app"}], "ephemeralContainers": [{"name": "visitor"}]}
+    )
+    return is_told(host_event(involvedObject={"kind": "Pod", "fieldPath": path}, **fields), subject)
+
+
+@pytest.mark.parametrize(
+    "path", ["spec.containers{app}", "spec.ephemeralContainers{visitor}", "spec.nodeName", "", None]
+)
+def test_what_happens_to_the_pod_and_its_containers_is_told(path):
+    assert about_container(path)
+
+
+@pytest.mark.parametrize("path", ["spec.initContainers{sublet-rewrite-hosts}", "spec.containers{injected}"])
+def test_what_goes_well_in_a_container_of_the_host_only_is_not_told(path):
+    assert not about_container(path)
+
+
+def test_what_fails_in_a_container_of_the_host_only_is_told():
+    assert about_container("spec.initContainers{sublet-rewrite-hosts}", type="Warning")
