@@ -85,18 +85,27 @@ class Executor:
             case Together():
                 await asyncio.gather(*(self.run(key, part) for part in action.actions))
             case Attempt():
-                try:
-                    await self.run(key, action.action)
-                except Invalid:
-                    for part in action.otherwise:
-                        await self.run(key, part)
-                    if not all(isinstance(part, Warn) for part in action.otherwise):
-                        # The plan does not know what the server made of its second choice, and the echo will be dropped.
-                        self._later(key, 0.0)
+                await self._attempt(key, action)
             case Warn():
                 await self._warnings.tell(action, self._world.virtual[action.key.rule].get(action.key))
             case Later():
                 self._later(key, action.seconds)
+
+    async def _attempt(self, key: Key, attempt: Attempt) -> None:
+        try:
+            try:
+                await self.run(key, attempt.action)
+            except Invalid:
+                if not attempt.again:
+                    raise
+                await asyncio.sleep(attempt.again)
+                await self.run(key, attempt.action)
+        except Invalid:
+            for part in attempt.otherwise:
+                await self.run(key, part)
+            if not all(isinstance(part, Warn) for part in attempt.otherwise):
+                # The plan does not know what the server made of its second choice, and the echo will be dropped.
+                self._later(key, 0.0)
 
     def _written(self, side: Side, resource: str, obj: Object) -> None:
         indexes = self._world.host if side is Side.HOST else self._world.virtual

@@ -91,6 +91,8 @@ class Attempt:
 
     action: Action
     otherwise: tuple[Action, ...]
+    again: float = 0.0
+    """When not 0, try `action` once more after so many seconds first: what stands in the way may be on its way out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,9 @@ _REMOVABLE = (
 Some load balancers write down the IP that they give in `loadBalancerIP`, and would do so again and again.
 """
 
+_RELEASED = 0.3
+"""Seconds in which a host gives back the address of a Service that is gone."""
+
 REPLACEMENT = PREFIX + "replacement"
 """Annotation of a host Service: the virtual Service, as JSON, that is being deleted and made again. A crash in between loses nothing."""
 PORTS_BY_HOST = PREFIX + "ports-by-host"
@@ -71,7 +74,9 @@ def _creation(rule: Rule, key: Key, virtual: Object, context: Context) -> list[A
     if relaxed != body:
         relaxed = _noted(relaxed, PORTS_BY_HOST, "true")
     fallback = Create(side=Side.HOST, resource=rule.key, body=relaxed)
-    return [Attempt(action=Create(side=Side.HOST, resource=rule.key, body=exact), otherwise=(fallback,))]
+    # A host Service that was deleted gives its address back a moment after it is gone.
+    action = Create(side=Side.HOST, resource=rule.key, body=exact)
+    return [Attempt(action=action, otherwise=(fallback,), again=_RELEASED)]
 
 
 def _moved(virtual: Object, host: Object) -> bool:

@@ -154,6 +154,22 @@ async def test_a_first_choice_that_is_accepted_needs_no_second():
         assert KEY not in it.queue._timers
 
 
+async def test_a_first_choice_may_be_worth_a_second_try():
+    async with engine_of() as it:
+        it.host.refuse("create", "configmaps", invalid())
+        await run(it, Attempt(action=create(), otherwise=(create({**body(), "data": {}}),), again=0.5))
+        assert it.theirs("configmaps")["data"] == {"a": "b"}
+        assert KEY not in it.queue._timers
+
+
+async def test_a_first_choice_refused_twice_gives_way_to_the_second():
+    async with engine_of() as it:
+        it.host.refuse("create", "configmaps", invalid(), times=2)
+        second = create({**body(), "data": {"second": "choice"}})
+        await run(it, Attempt(action=create(), otherwise=(second,), again=0.5))
+        assert it.theirs("configmaps")["data"] == {"second": "choice"}
+
+
 async def test_no_second_choice_makes_up_for_a_missing_right():
     async with engine_of() as it:
         it.host.refuse("create", "configmaps", forbidden())

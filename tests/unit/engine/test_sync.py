@@ -348,22 +348,34 @@ async def test_a_service_has_one_address_on_both_sides():
 
 async def test_a_service_whose_address_the_host_cannot_give_is_made_again_with_the_hosts():
     async with engine_of() as it:
-        it.host.refuse("create", "services", invalid("provided IP is already allocated"))
+        it.host.refuse("create", "services", invalid("provided IP is already allocated"), times=2)
         it.host.mutate = lambda _, obj: {
             **obj,
             "spec": {"clusterIP": "10.0.0.9", "clusterIPs": ["10.0.0.9"], **obj["spec"]},
         }
         old = it.virtual.put("services", service(sessionAffinity="None"))
         it.start()
-        await it.settle()
+        await it.wait(5)
         assert it.mine("services")["spec"]["clusterIP"] == "10.0.0.9"
         assert it.mine("services")["metadata"]["uid"] != old["metadata"]["uid"]
         assert await it.engine.compare() == 0
 
 
+async def test_a_service_deleted_on_the_host_waits_until_its_address_is_free_again():
+    async with engine_of() as it:
+        mine = it.virtual.put("services", service())
+        it.start()
+        await it.settle()
+        it.host.refuse("create", "services", invalid("provided IP is already allocated"))
+        it.host.remove("services", HOST_NAMESPACE, there())
+        await it.wait(5)
+        assert it.theirs("services")["spec"]["clusterIP"] == mine["spec"]["clusterIP"]
+        assert it.mine("services")["metadata"]["uid"] == mine["metadata"]["uid"]
+
+
 async def test_a_crash_while_a_service_is_made_again_loses_nothing():
     async with engine_of() as it:
-        it.host.refuse("create", "services", invalid("provided IP is already allocated"))
+        it.host.refuse("create", "services", invalid("provided IP is already allocated"), times=2)
         it.host.mutate = lambda _, obj: {
             **obj,
             "spec": {"clusterIP": "10.0.0.9", "clusterIPs": ["10.0.0.9"], **obj["spec"]},
