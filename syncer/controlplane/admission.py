@@ -8,6 +8,7 @@ plan for Services sets things right.
 from __future__ import annotations
 
 import base64
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -63,6 +64,10 @@ def configuration(ca_bundle: bytes, *, port: int = PORT) -> Object:
                 "reinvocationPolicy": "Never",
                 "sideEffects": "NoneOnDryRun",
                 "timeoutSeconds": _TIMEOUT,
+                # Said though they are defaults, so that it shows when a tenant narrows them.
+                "namespaceSelector": {},
+                "objectSelector": {},
+                "matchConditions": [],
                 "rules": [
                     {
                         "apiGroups": [""],
@@ -128,7 +133,7 @@ class ServiceAdmission:
             return []
         self._promise(key, _PROMISE)
         host = self._on_host(key) or await self._host_service(key, virtual)
-        if host is None:
+        if host is None or not services.has_address(host):
             return []
         self._written(host)
         return operations(virtual, host)
@@ -140,8 +145,7 @@ class ServiceAdmission:
         try:
             return await self._host.create(_SERVICES, body, namespace=namespace)
         except AlreadyExists:
-            found = await self._host.get(_SERVICES, namespace, name)
-            return found if identify(found, self._rule.key, self._context.cluster) == key else None
+            return await self._existing(key, name)
         except ApiError as error:
             asked = virtual["spec"]
             by_hand = asked.get("clusterIP") or any(port.get("nodePort") for port in asked.get("ports") or ())
@@ -149,6 +153,13 @@ class ServiceAdmission:
                 raise
             log.warning("the host refused a Service", extra={"object": str(key), "error": str(error)})
             return None
+
+    async def _existing(self, key: Key, name: str) -> Object | None:
+        with contextlib.suppress(ApiError):  # it vanished meanwhile, say: the engine will find an address
+            found = await self._host.get(_SERVICES, self._context.host_namespace, name)
+            if identify(found, self._rule.key, self._context.cluster) == key:
+                return found
+        return None
 
 
 def operations(virtual: Object, host: Object) -> list[Object]:
@@ -207,7 +218,8 @@ class Guard:
         """Compares what we set with what is there; defaults that the API server added do not count."""
         self._seen = True
         hooks = obj.get("webhooks") or []
-        if len(hooks) != 1 or any(hooks[0].get(name) != value for name, value in self._wanted["webhooks"][0].items()):
+        wanted = self._wanted["webhooks"][0]
+        if len(hooks) != 1 or any((hooks[0].get(name) or None) != (value or None) for name, value in wanted.items()):
             self._spawn(self._restore())
 
     def deleted(self, obj: Object) -> None:

@@ -31,7 +31,8 @@ def parse(text: str, *, where: str) -> list[Object]:
     for document in documents:
         if not isinstance(document, dict) or not document.get("kind") or not document.get("apiVersion"):
             raise InvalidValue(where, "holds a document that is no Kubernetes object", "give it apiVersion and kind")
-        if not (document.get("metadata") or {}).get("name"):
+        metadata = document.get("metadata")
+        if not isinstance(metadata, dict) or not metadata.get("name"):
             raise InvalidValue(where, f"holds a {document['kind']} without a name", "give it metadata.name")
     return documents
 

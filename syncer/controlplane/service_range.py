@@ -56,9 +56,10 @@ async def _ask(host: Client, namespace: str) -> list[Network]:
     except ApiError as error:
         answer = error.message
     found = _RANGE.search(answer)
-    if found is None:
-        raise InvalidValue(_VALUE, f"the host's range cannot be found out ({answer})", f"set {_VALUE}")
-    return [ipaddress.ip_network(found[1].rstrip("."))]
+    try:
+        return [ipaddress.ip_network(found[1].rstrip(".") if found else "")]
+    except ValueError:
+        raise InvalidValue(_VALUE, f"the host's range cannot be found out ({answer})", f"set {_VALUE}") from None
 
 
 async def allow(virtual: Client, wanted: list[Network]) -> None:

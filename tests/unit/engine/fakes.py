@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from syncer.engine.index import Index
 from syncer.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, KubeError, NotFound
 from syncer.kube.resource import Resource
+from syncer.kube.transport import Response
 from syncer.names import Object
 from tests.unit.builders import merged
 
@@ -46,6 +49,8 @@ class FakeServer:
         self.watch: dict[str, list[Index]] = {}
         self.mutate: Callable[[str, Object], Object] = lambda _resource, obj: obj
         """Admission on this server: changes objects before they are stored."""
+        self.serves: dict[str, list[Object]] = {}
+        """Path of an API version -> what it says it serves."""
         self.news_came = asyncio.Event()
         self._news: list[tuple[str, str, Object]] = []
         self._refusals: list[tuple[str, str, KubeError, int | None]] = []
@@ -134,6 +139,8 @@ class FakeServer:
         stored["metadata"] |= {"uid": self._uid()} | ({"namespace": namespace} if namespace else {})
         if resource.plural == "services":
             stored.setdefault("status", {"loadBalancer": {}})
+        if dry_run:
+            return stored
         return copy.deepcopy(self._store(key, self.mutate(resource.key, stored)))
 
     async def patch(
@@ -182,6 +189,12 @@ class FakeServer:
             return self._store(key, merged(known, {"metadata": marks}))
         self._drop(key)
         return None
+
+    async def raw(self, method: str, path: str) -> Response:
+        self.calls.append(Call("get", "raw", path))
+        if path not in self.serves:
+            return Response(404, {}, b"404 page not found")
+        return Response(200, {}, orjson.dumps({"resources": self.serves[path]}))
 
     async def post_subresource(
         self, resource: Resource, namespace: str | None, name: str, subresource: str, body: Object
