@@ -114,7 +114,7 @@ class EventMirror:
     async def _write(self, event: Object) -> None:
         key = self._subject(event)
         subject = self._world.virtual[key.rule].get(key) if key is not None else None
-        if key is None or subject is None or not is_told(event, subject):
+        if key is None or subject is None or not is_told(event, key, subject, self._context):
             return
         wanted = to_virtual(event, key, subject, self._context)
         name, namespace = wanted["metadata"]["name"], wanted["metadata"]["namespace"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from syncer.names import Key, Object, hashed
+from syncer.names import Key, Object, hashed, token_secret_name
 from syncer.rules.context import Context
+from syncer.rules.pods.references import carried
 from syncer.rules.text import to_virtual_text
 
 _KEPT = (
@@ -30,12 +31,14 @@ LONGEST_MESSAGE = 1024
 _CONTAINER = re.compile(r"spec\.(\w+)\{(.+)\}\Z")
 
 
-def is_told(event: Object, subject: Object) -> bool:
-    """Whether an event about the counterpart of `subject` is the tenant's business.
+def is_told(event: Object, key: Key, subject: Object, context: Context) -> bool:
+    """Whether an event about the counterpart of `subject`, which is `key`, is the tenant's business.
 
     What goes well in a container that only the host pod has (one of ours, an injected sidecar) is not; what fails there keeps the
-    tenant's pod from running.
+    tenant's pod from running. Nor is it that the kubelet was faster than the Secret with the pod's tokens: it will try again.
     """
+    if key.rule == "pods" and token_secret_name(key.name, key.namespace, context.cluster) in (event.get("message") or ""):
+        return False
     part = _CONTAINER.match((event.get("involvedObject") or {}).get("fieldPath") or "")
     if part is None or event.get("type") == "Warning":
         return True
@@ -64,11 +67,12 @@ def to_virtual(event: Object, key: Key, subject: Object, context: Context) -> Ob
     if about.get("fieldPath"):
         involved["fieldPath"] = about["fieldPath"]
     name = event_name(metadata["name"], event["metadata"]["name"].rpartition(".")[2])
+    known = carried(subject) if key.rule == "pods" else ()
     wanted: Object = {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": name, "namespace": namespace},
         "involvedObject": involved,
-        "message": to_virtual_text(event.get("message") or "", key, context)[:LONGEST_MESSAGE],
+        "message": to_virtual_text(event.get("message") or "", key, context, known=known)[:LONGEST_MESSAGE],
     }
     return wanted | {name: event[name] for name in _KEPT if event.get(name) is not None}

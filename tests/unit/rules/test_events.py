@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from syncer.names import token_secret_name
 from syncer.rules.events import is_told, to_virtual
 from tests.unit.builders import HOST_NAMESPACE, context, key, there, virtual
 
@@ -36,8 +37,8 @@ def host_event(name="web-x-shop-x-vc.17abc", **fields):
     }
 
 
-def told(event, name="web", resource="pods"):
-    subject = virtual(resource, name)
+def told(event, name="web", resource="pods", **spec):
+    subject = virtual(resource, name, spec=spec)
     return to_virtual(event, key(resource, name), subject, context())
 
 
@@ -95,7 +96,8 @@ def about_container(path, **fields):
     subject = virtual(
         "pods", "web", spec={"containers": [{"name": "app"}], "ephemeralContainers": [{"name": "visitor"}]}
     )
-    return is_told(host_event(involvedObject={"kind": "Pod", "fieldPath": path}, **fields), subject)
+    event = host_event(involvedObject={"kind": "Pod", "fieldPath": path}, **fields)
+    return is_told(event, key("pods"), subject, context())
 
 
 @pytest.mark.parametrize(
@@ -112,3 +114,16 @@ def test_what_goes_well_in_a_container_of_the_host_only_is_not_told(path):
 
 def test_what_fails_in_a_container_of_the_host_only_is_told():
     assert about_container("spec.initContainers{sublet-rewrite-hosts}", type="Warning")
+
+
+def test_names_that_were_cut_are_given_back_when_the_pod_refers_to_them():
+    name = "settings-" * 8 + "end"
+    message = f'configmap "{there(name)}" not found'
+    volumes = [{"name": "v", "configMap": {"name": name}}]
+    assert told(host_event(message=message), volumes=volumes)["message"] == f'configmap "{name}" not found'
+
+
+def test_that_the_kubelet_was_faster_than_the_pods_tokens_is_not_told():
+    secret = token_secret_name("web", "shop", "vc")
+    late = host_event(type="Warning", reason="FailedMount", message=f'secret "{secret}" not found')
+    assert not is_told(late, key("pods"), virtual("pods", spec={}), context())
