@@ -12,6 +12,7 @@ export MAKE
 # VALUES      values file for the demo's installation
 # NODES       nodes of a lab that is brought up
 # IMAGE       reference of the syncer's image
+# REGISTRY    where `make publish` pushes image and chart
 # PYTEST_ARGS more arguments for pytest, such as PYTEST_ARGS="-k names"
 CONTEXT ?=
 RELEASE ?= demo
@@ -20,8 +21,9 @@ VALUES ?=
 NODES ?= 2
 PYTEST_ARGS ?=
 VERSION := $(shell sed -n 's/^appVersion: *"\{0,1\}\([^"]*\)"\{0,1\}$$/\1/p' chart/Chart.yaml)
-IMAGE ?= ghcr.io/sublet/syncer:$(VERSION)
 REGISTRY ?= ghcr.io/sublet
+IMAGE ?= $(REGISTRY)/syncer:$(VERSION)
+TAG ?= v$(VERSION)
 
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; exit; }; done; true)
@@ -91,7 +93,7 @@ lab: ## bring up a host cluster on this machine with all images; needs root
 	@$(LAB) images >/dev/null
 
 # -- what is made -----------------------------------------------------------------------------------------------------
-.PHONY: image package publish
+.PHONY: image package kind publish
 image: ## the syncer's image, by docker or podman if there is one, else by the lab
 	@for engine in docker podman; do if "$$engine" info >/dev/null 2>&1; then set -x; exec "$$engine" build --tag $(IMAGE) .; fi; done; \
 		echo "no container engine answers: building with the lab"; $(LAB) images ghcr.io/sublet/syncer:$(VERSION)
@@ -101,9 +103,17 @@ package: ## the chart as dist/sublet-VERSION.tgz, byte for byte the same for the
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct -- chart) $(HELM) package chart --destination dist
 	@sha256sum dist/*.tgz
 
-publish: image package ## push image and chart to REGISTRY; needs docker and a login
+kind: ## a kind cluster with the image, for make demo CONTEXT=kind-sublet; needs kind and docker
+	kind get clusters | grep -qx sublet || kind create cluster --name sublet --wait 180s
+	kind load docker-image $(IMAGE) --name sublet
+
+publish: tagged image package ## push image and chart to REGISTRY; needs docker and a login
 	docker push $(IMAGE)
 	$(HELM) push dist/sublet-$(VERSION).tgz oci://$(REGISTRY)/charts
+
+.PHONY: tagged
+tagged:
+	@test "$(TAG)" = "v$(VERSION)" || { echo "error: tag $(TAG) is not v$(VERSION), the version in chart/Chart.yaml"; exit 1; }
 
 # -- generated files, each with its check -----------------------------------------------------------------------------
 .PHONY: docs docs-verify lock lock-verify format
