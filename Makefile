@@ -62,7 +62,7 @@ test: ## all of the following; needs root, takes the lab down again if it brough
 	@$(PYTHON) -m tools.stages venv lint test-unit test-chart test-integration lab test-e2e
 
 venv: ## the Python environment of checks and tests, in the cache
-	@$(PYTHON) -m tools.venv
+	@$(PYTHON) -m tools.venv $(if $(filter venv,$(MAKECMDGOALS)),,>/dev/null)
 
 lint: venv ## ruff, mypy, import-linter, yamllint, yamale, helm lint, generated files
 	$(IN)/ruff check
