@@ -11,6 +11,7 @@ from tests.e2e.tenancy import Kubectl, Release, eventually, pod, shell
 
 GPU = "example.com/gpu"
 CLASS = "no-such-class"
+FULL = "dd if=/dev/zero of=/scratch/file bs=1M count=8; sleep infinity"
 HOG = "dd if=/dev/zero of=/dev/null bs=64M"
 
 
@@ -24,6 +25,12 @@ def troubled(release: Release, stage: Kubectl) -> Iterator[Kubectl]:
     stage.apply(
         claim("unknown-class", storageClassName=CLASS),
         workload("Deployment", "refused", patient(resources={"limits": {GPU: "1"}})),
+        pod(
+            "full",
+            shell(FULL, volumeMounts=[{"name": "scratch", "mountPath": "/scratch"}]),
+            volumes=[{"name": "scratch", "emptyDir": {"sizeLimit": "1Mi"}}],
+        ),
+        pod("tardy", patient(), activeDeadlineSeconds=1),
         pod("homeless", patient(), nodeSelector={"disk": "golden"}),
         pod("imageless", {**patient(), "image": "registry.invalid/no/such:1"}),
         pod("misspelt", {**patient(), "image": "No:such:image"}),
@@ -31,6 +38,7 @@ def troubled(release: Release, stage: Kubectl) -> Iterator[Kubectl]:
         pod("stumbling", {**patient(), "command": ["/no/such/program"]}),
         pod("greedy", shell(HOG, resources={"limits": {"memory": "24Mi"}})),
         pod("unset", patient(envFrom=[{"configMapRef": {"name": "settings"}}])),
+        pod("patient", patient(envFrom=[{"configMapRef": {"name": "late"}}])),
         pod("keyless", patient(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "password", "key": "a"}}}])),
         pod(
             "unmounted",
@@ -50,6 +58,8 @@ def troubled(release: Release, stage: Kubectl) -> Iterator[Kubectl]:
         pod("unready", patient(readinessProbe=probe("echo not yet; exit 1"))),
         {**pod("mighty", patient()), "spec": {"hostNetwork": True, "containers": [patient()]}},
     )
+    waiting(stage, "patient", "CreateContainerConfigError")
+    stage("create", "configmap", "late", "--from-literal=A=1")
     yield stage
     host("delete", "resourcequota", quota)
 
@@ -111,16 +121,6 @@ def test_an_unschedulable_pod_shows_the_schedulers_reasons(release: Release, tro
     describes(troubled, release, "pod", "homeless")
 
 
-def test_an_image_that_cannot_be_pulled_shows_as_such(release: Release, troubled: Kubectl) -> None:
-    waiting(troubled, "imageless", "ErrImagePull", "ImagePullBackOff")
-    eventually(events_of(troubled, "Pod", "imageless", "Failed"))
-
-    assert "registry.invalid/no/such:1" in describes(troubled, release, "pod", "imageless")
-    assert "ErrImagePull" in troubled("get", "pod", "imageless") or "ImagePullBackOff" in troubled(
-        "get", "pod", "imageless"
-    )
-
-
 def test_an_invalid_image_name_shows_as_such(release: Release, troubled: Kubectl) -> None:
     assert "No:such:image" in waiting(troubled, "misspelt", "InvalidImageName")
     describes(troubled, release, "pod", "misspelt")
@@ -167,14 +167,6 @@ def test_a_missing_secret_is_named_as_the_tenant_names_it(release: Release, trou
     describes(troubled, release, "pod", "keyless")
 
 
-def test_a_pod_starts_once_what_it_missed_is_there(troubled: Kubectl) -> None:
-    troubled.apply(pod("patient", patient(envFrom=[{"configMapRef": {"name": "late"}}])))
-    waiting(troubled, "patient", "CreateContainerConfigError")
-    troubled("create", "configmap", "late", "--from-literal=A=1")
-
-    troubled.ready("patient")
-
-
 def test_a_missing_volume_source_is_named_as_the_tenant_names_it(release: Release, troubled: Kubectl) -> None:
     messages = eventually(events_of(troubled, "Pod", "unmounted", "FailedMount"))
 
@@ -210,3 +202,37 @@ def test_every_event_is_about_an_object_of_the_tenant(troubled: Kubectl) -> None
     assert events
     known = [event["involvedObject"] for event in events if event["involvedObject"]["uid"] in pods]
     assert all(pods[about["uid"]] == about["name"] for about in known)
+
+
+def test_an_image_that_cannot_be_pulled_shows_as_such(release: Release, troubled: Kubectl) -> None:
+    waiting(troubled, "imageless", "ErrImagePull", "ImagePullBackOff")
+    eventually(events_of(troubled, "Pod", "imageless", "Failed"))
+
+    assert "registry.invalid/no/such:1" in describes(troubled, release, "pod", "imageless")
+    assert "ErrImagePull" in troubled("get", "pod", "imageless") or "ImagePullBackOff" in troubled(
+        "get", "pod", "imageless"
+    )
+
+
+def test_a_pod_starts_once_what_it_missed_is_there(troubled: Kubectl) -> None:
+    troubled.ready("patient")
+
+
+def test_a_pod_past_its_deadline_shows_so(troubled: Kubectl) -> None:
+    status = eventually(lambda: ended(troubled, "tardy"))
+
+    assert status["reason"] == "DeadlineExceeded"
+
+
+def test_a_pod_that_the_kubelet_evicts_shows_why(release: Release, troubled: Kubectl) -> None:
+    status = eventually(lambda: ended(troubled, "full"), patience=120)
+
+    assert status["reason"] == "Evicted"
+    assert 'Usage of EmptyDir volume "scratch" exceeds the limit' in status["message"]
+    describes(troubled, release, "pod", "full")
+
+
+def ended(kubectl: Kubectl, name: str) -> Object | None:
+    """The status of a pod that failed for good."""
+    status: Object = kubectl.get("pod", name)["status"]
+    return status if status["phase"] == "Failed" else None
