@@ -122,8 +122,14 @@ class World:
 
     def sighting(self, node: str) -> Sighting | None:
         """What is known of a host node that pods of this cluster use, or None when none does."""
-        in_use = self._node_users.get(node) or self._lingers(Key("nodes", "", node))
-        return self._sightings.get(node, Sighting()) if in_use else None
+        key = Key("nodes", "", node)
+        was_used = key in self._lingering
+        if self._node_users.get(node) or self._lingers(key):
+            return self._sightings.get(node, Sighting())
+        if was_used:
+            # What it was like then says nothing of the next time.
+            self._sightings.pop(node, None)
+        return None
 
     def expect(self, node: str) -> None:
         """A pod is about to be bound to this node."""

@@ -161,6 +161,24 @@ def test_a_node_that_is_about_to_be_needed_is_there(it):
     assert it.world.sighting("node-1") == Sighting()
 
 
+def test_what_was_known_of_a_node_is_forgotten_with_it(it):
+    it.say(POD, pod(node="node-1"))
+    it.world.note_lost("node-1")
+    it.say(POD, None)
+    assert it.world.sighting("node-1").lost
+    it.now += LINGER + 1
+    assert it.world.sighting("node-1") is None
+    it.world.expect("node-1")
+    assert it.world.sighting("node-1") == Sighting()
+
+
+def test_what_is_seen_of_a_node_before_it_is_used_is_kept(it):
+    it.world.host_changed(POD, host_pod(hostIPs=[{"ip": "192.0.2.1"}]))
+    assert it.world.sighting("node-1") is None
+    it.world.expect("node-1")
+    assert it.world.sighting("node-1") == Sighting(("192.0.2.1",))
+
+
 def host_pod(node="node-1", **status):
     return {"metadata": {"name": "x"}, "spec": {"nodeName": node}, "status": status}
 
