@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -220,7 +220,13 @@ class Client:
         for attempt in (1, 2):
             headers = self._headers()
             began = time.perf_counter()
-            async with self._transport.stream(path, query=query, headers=headers) as response:
+            async with AsyncExitStack() as stack:
+                try:
+                    opening = self._transport.stream(path, query=query, headers=headers)
+                    response = await stack.enter_async_context(opening)
+                except Unreachable:
+                    self._observe("watch", resource.key, 0, time.perf_counter() - began)
+                    raise
                 self._observe("watch", resource.key, response.status, time.perf_counter() - began)
                 if response.status < 300:
                     yield response

@@ -145,6 +145,8 @@ async def sides(pair: ApiServerPair, space: str) -> AsyncIterator[tuple[Side, Si
         )
         yield host_side, virtual_side
     finally:
+        # The next syncer would bring this test's pods to its own host namespace.
+        await virtual.raw("DELETE", PODS.path(space), body=b'{"gracePeriodSeconds": 0}')
         await host.close()
         await virtual.close()
 
