@@ -136,8 +136,8 @@ def load(path: Path) -> tuple[Settings, dict[str, Any]]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         document = yaml.load(path.read_text(), Loader=loader)  # noqa: S506  one of the safe loaders
-    except yaml.YAMLError as error:
-        raise InvalidValue(str(path), f"is not YAML: {error}", _RENDER) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidValue(str(path), f"cannot be read: {error}", _RENDER) from error
     if not isinstance(document, dict) or not isinstance(document.get("cluster"), dict):
         raise InvalidValue(str(path), "is not a config document", _RENDER)
     return parse(document), document

@@ -61,6 +61,7 @@ class Syncer:
         self.settings = settings
         self.table: Table = parse_table(settings.rules)
         plan.check(self.table)
+        self._manifests = manifests.parse(settings.manifests, where="controlPlane.coredns")
         self.metrics = Metrics()
         self._credentials = {"host": host, "virtual": virtual}
         self._pki = pki
@@ -153,7 +154,7 @@ class Syncer:
 
     async def _prepare(self, engine: Engine) -> None:
         """What the virtual cluster needs before anybody can work in it."""
-        await manifests.apply(self.virtual, manifests.parse(self.settings.manifests, where="controlPlane.coredns"))
+        await manifests.apply(self.virtual, self._manifests)
         await engine.started.wait()
         self._prepared = True
         log.info("ready")
@@ -254,7 +255,8 @@ class Syncer:
             engine.retired = True
             log.warning("the release is being removed: nothing more is written to the host")
 
-        await owner.watch(self.host, self.settings.cluster, gone)
+        if engine.context.owner is not None:
+            await owner.watch(self.host, self.settings.cluster, engine.context.owner["uid"], gone)
 
     async def _export_kubeconfigs(self, engine: Engine) -> None:
         if engine.context.owner is not None:

@@ -31,10 +31,10 @@ async def find(host: Client, cluster: Cluster) -> Object:
     return {**reference, "uid": found["metadata"]["uid"]}
 
 
-async def watch(host: Client, cluster: Cluster, gone: Callable[[], None]) -> NoReturn:
-    """Calls `gone` when the owner is deleted. Raises OwnerReplaced when it is there again: it is not the one we know."""
+async def watch(host: Client, cluster: Cluster, uid: str, gone: Callable[[], None]) -> NoReturn:
+    """Calls `gone` when the owner with this uid is deleted. Raises OwnerReplaced when there is another of its name."""
     selector = f"metadata.name={cluster.owner['name']}"
-    await reflect(host, _resource(cluster), _Sink(gone), namespace=cluster.namespace, field_selector=selector)
+    await reflect(host, _resource(cluster), _Sink(uid, gone), namespace=cluster.namespace, field_selector=selector)
 
 
 def _resource(cluster: Cluster) -> Resource:
@@ -50,10 +50,10 @@ class OwnerReplaced(Exception):
 class _Sink:
     """Sink of the watch on the owner object."""
 
-    def __init__(self, gone: Callable[[], None]) -> None:
+    def __init__(self, uid: str, gone: Callable[[], None]) -> None:
+        self._uid = uid
         self._gone = gone
         self._seen = False
-        self._lost = False
 
     def begin(self) -> None:
         """A list starts."""
@@ -66,22 +66,19 @@ class _Sink:
     def end(self) -> None:
         """The list is complete."""
         if not self._seen:
-            self._lose()
+            self._gone()
 
     def changed(self, obj: Object) -> None:
         """A change is of no interest, a deletion that waits for finalizers is."""
         self._seen = True
-        if "deletionTimestamp" in obj["metadata"]:
-            self._lose()
-        elif self._lost:
-            raise OwnerReplaced(f"{obj['kind']} {obj['metadata']['name']} was deleted and made again")
+        metadata = obj["metadata"]
+        if metadata["uid"] != self._uid:
+            raise OwnerReplaced(f"{obj['kind']} {metadata['name']} was deleted and made again")
+        if "deletionTimestamp" in metadata:
+            self._gone()
 
     def deleted(self, obj: Object) -> None:
         """The release is being removed."""
-        self._lose()
-
-    def _lose(self) -> None:
-        self._lost = True
         self._gone()
 
     def bookmark(self, resource_version: str) -> None:
