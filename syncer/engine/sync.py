@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 WORKERS = 24
 COMPARE_EVERY = 60.0
 _COMPARE_SLICE = 20
+_NOWHERE = ("", "")
 
 OWN_VIRTUAL = (
     Resource("", "v1", "namespaces", "Namespace", namespaced=False),
@@ -245,10 +246,11 @@ class Engine:
                 actions = [action for action in actions if not isinstance(action, Patch)]
             for action in actions:
                 await self._executor.run(key, action)
+            after = self._versions(key)
             patched = bool(actions) and all(isinstance(action, Patch) for action in actions)
-            if patched and self._versions(key) == before:
+            if patched and after == before:
                 self._futile[key] = before
-            elif patched:
+            elif patched or after == _NOWHERE:
                 self._futile.pop(key, None)
             self.planner.gone.pop(key, None)
             return any(not isinstance(action, Later) for action in actions)
