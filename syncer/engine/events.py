@@ -88,6 +88,8 @@ class EventMirror:
         key = self._subject(event)
         pod = self._world.host["pods"].get(key) if key else None
         node = pod["spec"].get("nodeName") if pod else None
+        if pod is None or _has_recovered(pod, event):
+            return
         if node and self._world.note_lost(node):
             self._world.wants_look(Key("nodes", "", node))
 
@@ -126,6 +128,9 @@ class EventMirror:
                 return
             except AlreadyExists:
                 pass
+            except KubeError:
+                self._known.pop(mark, None)
+                raise
         elif (event.get("count") or 1) <= 1 and not event.get("series"):
             return
         change = {
@@ -135,3 +140,12 @@ class EventMirror:
             await self._virtual.patch(EVENTS, namespace, name, change)
         except NotFound:
             self._known.pop(mark, None)
+
+
+def _has_recovered(pod: Object, event: Object) -> bool:
+    """Whether a pod has become ready after an event; events are listed again for an hour after they happened."""
+    # Times are RFC 3339 in UTC with whole seconds: they compare as text.
+    when = event.get("lastTimestamp") or event.get("eventTime") or ""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    ready = (item for item in conditions if item["type"] == "Ready" and item["status"] == "True")
+    return bool(when) and any((item.get("lastTransitionTime") or "") > when for item in ready)
