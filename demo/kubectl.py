@@ -78,7 +78,7 @@ class Kubectl:
             yield Conversation(process)
         finally:
             process.kill()
-            process.wait()
+            process.communicate()
 
     def on_terminal(self, *arguments: str, rows: int, columns: int) -> str:
         """Runs it on a terminal of this size and returns what appeared there."""

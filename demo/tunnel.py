@@ -27,8 +27,8 @@ def tunnel(command: Sequence[str], *, port: int = 0) -> Iterator[int]:
     `command` is a `kubectl port-forward` that lacks only the ports, such as `:443`, as its last argument. Raises LabError.
     """
     relay = _Relay([*command, ":443"], port)
-    relay.start()
     try:
+        relay.start()
         yield relay.port
     finally:
         relay.end()
@@ -69,13 +69,16 @@ class _Relay:
         self._listener.close()
         with suppress(queue.Empty):
             self._spare.get_nowait()
-        self._stocker.join(_START)
+        if self._stocker.is_alive():
+            self._stocker.join(_START)
         for process in tuple(self._running):
             self._end(process)
 
     def _end(self, process: subprocess.Popen[str]) -> None:
         process.kill()
         process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
         self._running.discard(process)
 
     def _forward(self) -> _Forward:

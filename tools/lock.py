@@ -26,7 +26,7 @@ _COMPILE = (
     " --generate-hashes --no-annotate --no-header --no-emit-index-url"
 )
 _MORE = {RUNTIME: "", DEVELOPMENT: f" --group dev --constraint {RUNTIME}"}
-_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)", re.MULTILINE)
+_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)", re.MULTILINE)
 
 
 def update() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from demo.kubectl import labels
+from demo.kubectl import eventually
 from demo.proofs import SPACE, Proof, Scene, expect
-from demo.release import MANAGED_BY
 
 
 def service(scene: Scene) -> str:
@@ -24,20 +23,29 @@ def service(scene: Scene) -> str:
 
 
 def address(scene: Scene) -> str:
-    """The virtual Service and its host Service carry one ClusterIP."""
-    here = scene.get("service", "web")["spec"]["clusterIP"]
-    found = scene.release.host.kubectl.items("services", "--namespace", scene.release.namespace)
-    (there,) = (
-        item["spec"]["clusterIP"]
-        for item in found
-        if labels(item).get(MANAGED_BY) == scene.release.name
-        and item["metadata"]["annotations"]["sublet.dev/name"] == "web"
-    )
-    expect(here, there, what="the virtual ClusterIP")
-    return f"{here} on both sides"
+    """A new virtual Service has the ClusterIP of its host Service from the start: a watch sees it added, and never deleted."""
+    with scene.tenant.started("--namespace", SPACE, "get", "services", "--watch", "--output-watch-events") as watch:
+        watch.hear("web")
+        scene.kubectl("create", "service", "clusterip", "fresh", "--tcp=80:8080")
+        here = scene.get("service", "fresh")["spec"]["clusterIP"]
+        there = eventually(lambda: _host_address(scene, "fresh"), what="the host Service of fresh")
+        expect(here, there, what="the virtual ClusterIP")
+        scene.kubectl("create", "service", "clusterip", "later", "--tcp=80:8080")
+        seen = watch.hear("later")
+    expect([line.split()[0] for line in seen.splitlines() if "fresh" in line], ["ADDED"], what="what a watch saw of it")
+    expect(scene.get("service", "fresh")["spec"]["clusterIP"], there, what="the ClusterIP a moment later")
+    return f"{here} on both sides; a watch saw it added and nothing else"
+
+
+def _host_address(scene: Scene, name: str) -> str:
+    """ClusterIP of the host Service that stands for a Service of `shop`."""
+    host = scene.release.host.kubectl
+    found = host.get("service", f"{name}-x-{SPACE}-x-{scene.release.name}", "--namespace", scene.release.namespace)
+    address: str = found["spec"]["clusterIP"]
+    return address
 
 
 PROOFS = (
     Proof(claim="A Deployment behind a Service, fetched by name from another pod", show=service),
-    Proof(claim="The Service has one ClusterIP in both clusters", show=address),
+    Proof(claim="A Service has one ClusterIP in both clusters, from the start", show=address),
 )
