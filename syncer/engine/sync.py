@@ -26,7 +26,7 @@ from syncer.kube.errors import ApiError, Conflict, Forbidden, Invalid, KubeError
 from syncer.kube.resource import Resource
 from syncer.kube.watch import reflect
 from syncer.names import KIND, MANAGED_BY, TOKEN, Key, Object, identify
-from syncer.plan.actions import Action, Delete, Later, Patch, Side, Warn
+from syncer.plan.actions import Action, Attempt, Delete, Later, Patch, Side, Warn
 from syncer.plan.pods import is_finished
 from syncer.rules.context import Context
 from syncer.rules.metadata import MetadataRules
@@ -242,18 +242,19 @@ class Engine:
             before = self._versions(key)
             actions = self.planner.plan(key)
             if self._futile.get(key) == before:
-                # The same patch on the same two objects changed nothing last time: a server insists on its own value.
-                actions = [action for action in actions if not isinstance(action, Patch)]
+                # The same patch on the same two objects changed nothing last time: a server refuses it, or insists on its own value.
+                actions = [action for action in actions if not _is_patch(action)]
             for action in actions:
                 await self._executor.run(key, action)
             after = self._versions(key)
-            patched = bool(actions) and all(isinstance(action, Patch) for action in actions)
+            acted = [action for action in actions if not isinstance(action, Later)]
+            patched = bool(acted) and all(map(_is_patch, acted))
             if patched and after == before:
                 self._futile[key] = before
             elif patched or after == _NOWHERE:
                 self._futile.pop(key, None)
             self.planner.gone.pop(key, None)
-            return any(not isinstance(action, Later) for action in actions)
+            return bool(acted)
 
     def _versions(self, key: Key) -> tuple[str, str]:
         virtual, host = self.world.virtual.get(key.rule), self.world.host.get(key.rule)
@@ -273,6 +274,8 @@ class Engine:
             await self._executor.run(key, Warn(key=subject, reason="SyncError", message=message))
         except KubeError as failure:
             log.warning("cannot write an event", extra={"object": str(key), "error": str(failure)})
+        except Exception:
+            log.exception("cannot tell of a refusal", extra={"object": str(key)})
 
     # -- comparing ---------------------------------------------------------------------------------------------------
 
@@ -308,6 +311,10 @@ class Engine:
         log.info("corrected", extra={"object": str(key), "actions": [type(action).__name__ for action in actions]})
         if any(isinstance(action, Delete) and action.side is Side.HOST for action in actions):
             self.metrics.orphans.labels(key.rule).inc()
+
+
+def _is_patch(action: Action) -> bool:
+    return isinstance(action.action if isinstance(action, Attempt) else action, Patch)
 
 
 def _by_name(rule: str, obj: Object) -> Key:

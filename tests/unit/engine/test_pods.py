@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from syncer.names import TOKEN, Key, token_secret_name
-from tests.unit.builders import CLUSTER, HOST_NAMESPACE, SPACE, there
-from tests.unit.engine.fakes import failing, forbidden
+from syncer.names import COPIED, TOKEN, Key, token_secret_name
+from tests.unit.builders import CLUSTER, HOST_NAMESPACE, SPACE, merged, there
+from tests.unit.engine.fakes import failing, forbidden, invalid
 from tests.unit.engine.harness import Harness, engine_of, pod_key
 
 STARTED = {
@@ -325,6 +325,32 @@ async def test_one_refused_pod_holds_up_no_other():
         it.start()
         await it.settle()
         assert len(it.host.of("pods")) == 1
+
+
+async def test_a_label_that_the_host_takes_off_again_is_not_put_on_again_and_again():
+    async with engine_of() as it:
+        await running(it)
+        it.host.mutate = lambda _, obj: merged(
+            obj, {"metadata": {"labels": {"new": None}, "annotations": {COPIED: "app|"}}}
+        )
+        it.virtual.change("pods", SPACE, "web", {"metadata": {"labels": {"new": "label"}}})
+        for _ in range(4):
+            await it.wait(60)
+            await it.engine.compare()
+        assert it.host.said.count(f"patch pods/{there()}") == 1
+        assert it.counted("corrections") == 0
+
+
+async def test_a_change_that_the_host_refuses_is_told_once_and_not_asked_for_again_and_again():
+    async with engine_of() as it:
+        await running(it)
+        it.host.refuse("patch", "pods", invalid(), times=None)
+        it.virtual.change("pods", SPACE, "web", {"metadata": {"labels": {"new": "label"}}})
+        for _ in range(4):
+            await it.wait(60)
+            await it.engine.compare()
+        assert it.host.said.count(f"patch pods/{there()}") == 1
+        assert it.warnings() == ["the host cluster refused the change to this pod"]
 
 
 # -- tokens ------------------------------------------------------------------------------------------------------------

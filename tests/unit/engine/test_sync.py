@@ -262,6 +262,19 @@ async def test_an_object_that_cannot_be_planned_stops_no_comparison(monkeypatch)
         await it.wait(30)
 
 
+async def test_a_refusal_that_cannot_be_told_stops_nothing(monkeypatch):
+    async def fail(*_: object) -> None:
+        raise TypeError("odd")
+
+    async with engine_of_ingresses() as it:
+        monkeypatch.setattr(it.engine.warnings, "tell", fail)
+        it.host.refuse("create", INGRESSES, forbidden(), times=2)
+        it.virtual.put(INGRESSES, ingress())
+        it.start(workers=1)
+        await it.wait(30)
+        assert it.theirs(INGRESSES)
+
+
 async def test_an_object_that_confuses_the_bookkeeping_does_not_end_its_watch():
     async with engine_of() as it:
         it.start()
