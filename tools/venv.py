@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import fcntl
 import hashlib
+import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -54,10 +56,12 @@ def make() -> Path:
 def _fill(target: Path) -> None:
     print(f"making the Python environment {target} ...", file=sys.stderr, flush=True)
     shutil.rmtree(target, ignore_errors=True)
-    _run(
-        [sys.executable, "-m", "venv", str(target)],
-        remedy="install what venv needs: apt-get install python3-venv on Debian",
-    )
+    remedy = "install what venv needs: apt-get install python3-venv on Debian"
+    if importlib.util.find_spec("ensurepip") is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        # Debian has it in a package of its own.
+        _run(["apt-get", "update", "-q"], remedy=remedy)
+        _run(["apt-get", "install", "-y", "-q", "--no-install-recommends", "python3-venv"], remedy=remedy)
+    _run([sys.executable, "-m", "venv", str(target)], remedy=remedy)
     install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
     _run(
         [str(target / "bin" / "python"), *install, "--require-hashes", "--requirement", str(LOCK)],
