@@ -37,7 +37,9 @@ def is_told(event: Object, key: Key, subject: Object, context: Context) -> bool:
     What goes well in a container that only the host pod has (one of ours, an injected sidecar) is not; what fails there keeps the
     tenant's pod from running. Nor is it that the kubelet was faster than the Secret with the pod's tokens: it will try again.
     """
-    if key.rule == "pods" and token_secret_name(key.name, key.namespace, context.cluster) in (event.get("message") or ""):
+    if key.rule == "pods" and token_secret_name(key.name, key.namespace, context.cluster) in (
+        event.get("message") or ""
+    ):
         return False
     part = _CONTAINER.match((event.get("involvedObject") or {}).get("fieldPath") or "")
     if part is None or event.get("type") == "Warning":

@@ -172,9 +172,11 @@ def test_node_ports_and_fields_of_the_service_are_the_users():
     assert found["metadata"]["annotations"] == {"c": "d"}
 
 
-def test_only_the_headless_service_shows_pods_that_are_not_ready():
+def test_the_only_pod_is_reached_though_it_is_not_ready():
     assert render().get("Service", "alpha-headless")["spec"]["publishNotReadyAddresses"] is True
-    assert "publishNotReadyAddresses" not in render().get("Service")["spec"]
+    assert render().get("Service")["spec"]["publishNotReadyAddresses"] is True
+    own = {"spec": {"publishNotReadyAddresses": False}}
+    assert render(nested("controlPlane.service", own)).get("Service")["spec"]["publishNotReadyAddresses"] is False
 
 
 def test_pull_secrets_reach_both_accounts():
