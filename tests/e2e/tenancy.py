@@ -107,11 +107,17 @@ def eventually(probe: Callable[[], Any], *, patience: float = 60.0, every: float
 
 
 def becomes(wanted: Any, probe: Callable[[], Any], *, patience: float = 60.0) -> None:
-    """Waits until `probe` gives exactly `wanted`. Fails with the difference."""
+    """Waits until `probe` gives exactly `wanted`; a failing command is another answer. Fails with the difference."""
     deadline = time.monotonic() + patience
-    while (found := probe()) != wanted and time.monotonic() < deadline:
+    while True:
+        try:
+            found = probe()
+        except CommandFailed as error:
+            found = error
+        if found == wanted or time.monotonic() >= deadline:
+            break
         time.sleep(0.25)
-    assert found == wanted
+    assert found == wanted, f"after {patience:.0f} s: {found!r}, not {wanted!r}"
 
 
 @dataclass(frozen=True, kw_only=True)
