@@ -155,7 +155,7 @@ RULES: list[Context] = [
     ),
 ]
 rules = st.sampled_from(RULES)
-every_pod = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+every_pod = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @every_pod
