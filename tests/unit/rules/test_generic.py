@@ -121,6 +121,11 @@ def test_a_disruption_budget_without_a_selector_goes_on_selecting_nothing(spec):
     )
 
 
+def test_the_status_of_a_disruption_budget_is_left_to_the_virtual_clusters_own_controller():
+    """Both would write it, with generations that differ, for ever."""
+    assert rule("poddisruptionbudgets").host_owns == ()
+
+
 def test_a_service_account_token_secret_is_plain_on_the_host():
     made = virtual("secrets", type="kubernetes.io/service-account-token", data={"token": "dA=="})
     assert translated(made, "secrets")["type"] == "Opaque"
