@@ -18,7 +18,7 @@ from syncer.engine.index import Index
 from syncer.engine.metrics import Metrics
 from syncer.engine.planner import Planner
 from syncer.engine.queue import Queue
-from syncer.engine.tokens import SECRETS, TokenIssuer
+from syncer.engine.tokens import SECRETS, NoToken, TokenIssuer
 from syncer.engine.warnings import Warnings
 from syncer.engine.world import World
 from syncer.kube.client import Client
@@ -214,7 +214,7 @@ class Engine:
             # The world has moved on since the plan was made; news of it is on its way.
             self.queue.failed(key)
             log.debug("overtaken", extra={"object": str(key), "error": str(error)})
-        except (Forbidden, Invalid, NameTaken) as error:
+        except (Forbidden, Invalid, NameTaken, NoToken) as error:
             self.queue.failed(key, at_least=1.0)
             self._failed(key, "Refused")
             await self._tell_refusal(key, error)
@@ -265,11 +265,13 @@ class Engine:
 
     async def _tell_refusal(self, key: Key, error: Exception) -> None:
         text = error.message if isinstance(error, ApiError) else str(error)
+        if not isinstance(error, NoToken):
+            text = f"the host cluster refused this object: {text}"
         log.warning("refused: %s", error, extra={"object": str(key)})
         subject = Key("pods", key.namespace, key.name) if key.rule == TOKEN else key
         if subject.rule not in self.world.virtual:
             return
-        message = "the host cluster refused this object: " + to_virtual_text(text, subject, self.context)
+        message = to_virtual_text(text, subject, self.context)
         try:
             await self._executor.run(key, Warn(key=subject, reason="SyncError", message=message))
         except KubeError as failure:

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from syncer.engine.index import Index
 from syncer.kube.client import Client
-from syncer.kube.errors import AlreadyExists
+from syncer.kube.errors import AlreadyExists, NotFound
 from syncer.kube.resource import Resource
 from syncer.names import Key, Object, marks, token_secret_name
 from syncer.plan.tokens import REFRESH_AT
@@ -24,6 +24,10 @@ _SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount", name
 SECRETS = Resource("", "v1", "secrets", "Secret", namespaced=True)
 _USED_UP = 0.8
 _SHORTEST = 10.0
+
+
+class NoToken(Exception):
+    """The virtual cluster has no such ServiceAccount any more."""
 
 
 class TokenIssuer:
@@ -59,7 +63,14 @@ class TokenIssuer:
             wanted["expirationSeconds"] = spec.expiration_seconds
         account = pod["spec"].get("serviceAccountName") or "default"
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": wanted}
-        return await self._virtual.post_subresource(_SERVICE_ACCOUNTS, metadata["namespace"], account, "token", body)
+        try:
+            return await self._virtual.post_subresource(
+                _SERVICE_ACCOUNTS, metadata["namespace"], account, "token", body
+            )
+        except NotFound as error:
+            if error.details.get("kind") != _SERVICE_ACCOUNTS.plural:
+                raise  # the pod has gone meanwhile
+            raise NoToken(f"the pod gets no token: {error.message}") from error
 
     def _refresh_at(self, answer: Object) -> float:
         now = self._now()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from syncer.kube.errors import NotFound
 from syncer.names import COPIED, TOKEN, Key, token_secret_name
 from tests.unit.builders import CLUSTER, HOST_NAMESPACE, SPACE, merged, there
 from tests.unit.engine.fakes import failing, forbidden, invalid
@@ -405,6 +406,26 @@ async def test_a_token_that_could_not_be_had_at_first_is_asked_for_again():
         await running(it, volumes=[TOKEN_VOLUME])
         await it.wait(5)
         assert secrets(it) == [TOKEN_SECRET]
+
+
+async def test_a_pod_whose_service_account_is_gone_learns_why_it_does_not_start():
+    message = 'serviceaccounts "default" not found'
+    gone = NotFound(404, "NotFound", message, {"kind": "serviceaccounts", "name": "default"})
+    async with engine_of() as it:
+        it.virtual.refuse("create", "serviceaccounts", gone, times=None)
+        await running(it, volumes=[TOKEN_VOLUME])
+        assert it.warnings() == [f"the pod gets no token: {message}"]
+        it.virtual.accept()
+        await it.wait(120)
+        assert secrets(it) == [TOKEN_SECRET]
+
+
+async def test_a_pod_that_goes_while_its_token_is_asked_for_is_not_complained_about():
+    gone = NotFound(404, "NotFound", 'pods "web" not found', {"kind": "pods", "name": "web"})
+    async with engine_of() as it:
+        it.virtual.refuse("create", "serviceaccounts", gone, times=2)
+        await running(it, volumes=[TOKEN_VOLUME])
+        assert it.warnings() == []
 
 
 async def test_a_crash_between_a_pod_and_its_token_is_made_good_at_the_next_start():
