@@ -9,12 +9,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from syncer.engine.tokens import TokenIssuer
 from syncer.engine.warnings import Warnings
 from syncer.engine.world import World
 from syncer.kube.client import Client
-from syncer.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
+from syncer.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound
 from syncer.kube.resource import Resource
 from syncer.names import TOKEN, UID, Key, Object, identify
 from syncer.plan.actions import (
@@ -40,7 +41,10 @@ class NameTaken(Exception):
 
 
 class Executor:
-    """Does what plans ask for. `bring_up` processes other keys first; `later` schedules a key."""
+    """Does what plans ask for.
+
+    `bring_up` processes other keys first; `later` schedules a key; `translate` puts what the host says of a key into the tenant's names.
+    """
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class Executor:
         warnings: Warnings,
         bring_up: Callable[[Key], Awaitable[object]],
         later: Callable[[Key, float], None],
+        translate: Callable[[str, Key], str],
     ) -> None:
         self._clients = clients
         self._resources = resources
@@ -62,6 +67,7 @@ class Executor:
         self._warnings = warnings
         self._bring_up = bring_up
         self._later = later
+        self._translate = translate
 
     async def run(self, key: Key, action: Action) -> None:
         """Carries out one action of the plan for `key`. Raises the errors of syncer.kube.errors, and NameTaken."""
@@ -92,20 +98,24 @@ class Executor:
                 self._later(key, action.seconds)
 
     async def _attempt(self, key: Key, attempt: Attempt) -> None:
+        refused = (Invalid, Forbidden) if attempt.forbidden else (Invalid,)
         try:
             try:
                 await self.run(key, attempt.action)
-            except Invalid:
+            except refused:
                 if not attempt.again:
                     raise
                 await asyncio.sleep(attempt.again)
                 await self.run(key, attempt.action)
-        except Invalid:
+        except refused as error:
             for part in attempt.otherwise:
-                await self.run(key, part)
+                await self.run(key, self._explained(part, error) if isinstance(part, Warn) else part)
             if not all(isinstance(part, Warn) for part in attempt.otherwise):
                 # The plan does not know what the server made of its second choice, and the echo will be dropped.
                 self._later(key, 0.0)
+
+    def _explained(self, warning: Warn, error: ApiError) -> Warn:
+        return replace(warning, message=f"{warning.message}: {self._translate(error.message, warning.key)}")
 
     def _written(self, side: Side, resource: str, obj: Object) -> None:
         indexes = self._world.host if side is Side.HOST else self._world.virtual

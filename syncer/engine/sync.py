@@ -90,6 +90,7 @@ class Engine:
             warnings=self.warnings,
             bring_up=self._bring_up,
             later=self.queue.add_later,
+            translate=partial(to_virtual_text, context=self.context),
         )
         self._news: dict[Key, tuple[float, Side]] = {}
         self._futile: dict[Key, tuple[str, str]] = {}

@@ -87,10 +87,12 @@ class Together:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """Do `action`; when the server calls it invalid, do `otherwise`."""
+    """Do `action`; when the server calls it invalid, do `otherwise`. A Warn among it goes on with what the server said."""
 
     action: Action
     otherwise: tuple[Action, ...]
+    forbidden: bool = False
+    """Whether being forbidden (by an admission plugin, a policy, a quota) counts like being invalid."""
     again: float = 0.0
     """When not 0, try `action` once more after so many seconds first: what stands in the way may be on its way out."""
 

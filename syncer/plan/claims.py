@@ -45,7 +45,7 @@ def _follow(rule: Rule, key: Key, virtual: Object, host: Object, context: Contex
     if not body:
         return []
     refusal = Warn(key=key, reason="SyncError", message="the host cluster refused the new size of this claim")
-    return [Attempt(action=patch_of(Side.HOST, rule.key, host, body), otherwise=(refusal,))]
+    return [Attempt(action=patch_of(Side.HOST, rule.key, host, body), otherwise=(refusal,), forbidden=True)]
 
 
 def _bind(virtual: Object, host: Object, volume: Object | None, context: Context) -> list[Action]:

@@ -124,7 +124,7 @@ def _follow(rule: Rule, key: Key, virtual: Object, host: Object, context: Contex
             strategic=patch.content_type == "strategic",
         )
         refusal = Warn(key=key, reason="SyncError", message="the host cluster refused the change to this pod")
-        actions.append(Attempt(action=action, otherwise=(refusal,)))
+        actions.append(Attempt(action=action, otherwise=(refusal,), forbidden=True))
     return actions
 
 

@@ -177,6 +177,17 @@ async def test_no_second_choice_makes_up_for_a_missing_right():
             await run(it, Attempt(action=create(), otherwise=(create(),)))
 
 
+async def test_what_an_attempt_may_be_forbidden_is_told_in_the_tenants_names_and_no_failure():
+    async with engine_of() as it:
+        it.virtual.put("configmaps", virtual("configmaps", data={}))
+        it.start()
+        await it.settle()
+        it.host.refuse("create", "configmaps", forbidden(f"{there()} is too large"))
+        warning = Warn(key=KEY, reason="SyncError", message="refused")
+        await run(it, Attempt(action=create(), otherwise=(warning,), forbidden=True))
+        assert it.warnings() == ["refused: web is too large"]
+
+
 async def test_a_second_choice_that_is_invalid_too_is_a_failure():
     async with engine_of() as it:
         it.host.refuse("create", "configmaps", invalid(), times=2)

@@ -351,7 +351,7 @@ async def test_a_change_that_the_host_refuses_is_told_once_and_not_asked_for_aga
             await it.wait(60)
             await it.engine.compare()
         assert it.host.said.count(f"patch pods/{there()}") == 1
-        assert it.warnings() == ["the host cluster refused the change to this pod"]
+        assert it.warnings() == ["the host cluster refused the change to this pod: not valid"]
 
 
 # -- tokens ------------------------------------------------------------------------------------------------------------
