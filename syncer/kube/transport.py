@@ -21,7 +21,7 @@ from yarl import URL
 
 from syncer.kube.errors import Unreachable
 
-_TLS_BUFFER = 64 * 1024
+_TLS_BUFFER = 32 * 1024
 if hasattr(sslproto.SSLProtocol, "max_size"):
     # asyncio allocates this much for each TLS connection; with its own 256 KiB thirty idle watches would cost 10 MB.
     sslproto.SSLProtocol.max_size = _TLS_BUFFER

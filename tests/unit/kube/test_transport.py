@@ -9,4 +9,4 @@ import syncer.kube.transport
 
 def test_asyncio_still_has_the_knob_for_its_tls_buffers() -> None:
     assert syncer.kube.transport.__name__
-    assert sslproto.SSLProtocol.max_size == 64 * 1024
+    assert sslproto.SSLProtocol.max_size == 32 * 1024
