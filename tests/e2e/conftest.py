@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from lab import commands
 from tests.e2e.tenancy import Kubectl, Release, install, uninstall
+
+
+_PATIENCE = 240
+"""Seconds for a test with what it sets up and takes down, which may be whole releases on a busy machine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives tests of this folder more time than the unit tests have, unless they ask for another."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_PATIENCE))
 
 
 @pytest.fixture(scope="session")
