@@ -11,7 +11,6 @@ import pytest
 from lab import commands
 from tests.e2e.tenancy import Kubectl, Release, install, uninstall
 
-
 _PATIENCE = 240
 """Seconds for a test with what it sets up and takes down, which may be whole releases on a busy machine."""
 
