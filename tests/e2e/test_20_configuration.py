@@ -319,23 +319,18 @@ def test_edited_labels_and_annotations_reach_the_downward_volume(kubectl: Kubect
     assert 'example.com/note="kept"' in kubectl.execute("reader", "cat /shown/annotations").splitlines()
 
 
-def test_a_pod_waits_for_a_configmap_that_comes_later(kubectl: Kubectl) -> None:
-    kubectl.apply(
-        showing("early", {"configMap": {"name": "late"}}),
-        pod("reader", patient(envFrom=[{"secretRef": {"name": "late"}}])),
-    )
-    told = "CreateContainerConfigError"
-    assert eventually(lambda: told in kubectl("get", "pod", "reader"))
+def test_a_pod_waits_for_configuration_that_comes_later(kubectl: Kubectl) -> None:
+    sources = [{"configMap": {"name": "late"}}, {"secret": {"name": "later"}}]
+    kubectl.apply(showing("early", {"projected": {"sources": sources}}))
     assert eventually(lambda: 'configmap "late" not found' in kubectl("describe", "pod", "early"))
 
     kubectl.apply(
         plain("ConfigMap", "late", data={"greeting": "hello"}),
-        plain("Secret", "late", stringData={"GREETING": "hello"}),
+        plain("Secret", "later", stringData={"password": "sesame"}),
     )
 
-    kubectl.ready(timeout=80)
-    assert kubectl.execute("early", "cat /shown/greeting") == "hello"
-    assert kubectl.execute("reader", "echo $GREETING") == "hello"
+    kubectl.ready("early", timeout=80)
+    assert kubectl.execute("early", "cat /shown/greeting /shown/password") == "hellosesame"
 
 
 def test_an_immutable_configmap_made_again_is_the_new_one_for_the_next_pod(kubectl: Kubectl) -> None:

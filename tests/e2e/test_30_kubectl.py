@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -256,6 +257,24 @@ def test_the_hosts_names_are_not_in_what_exec_says(theatre: Kubectl) -> None:
     failed = theatre.run("exec", "talker", "--", "no-such-program")
 
     assert "-x-" not in failed.stderr.decode()
+
+
+def older(kubectl: Kubectl) -> Kubectl:
+    """kubectl as it was before it learned WebSocket."""
+    switches = ("KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false", "KUBECTL_PORT_FORWARD_WEBSOCKETS=false")
+    return replace(kubectl, prefix=(*kubectl.prefix, "env", *switches))
+
+
+def test_exec_works_with_clients_that_speak_spdy(theatre: Kubectl) -> None:
+    data = random.randbytes(2_000_000)
+    done = older(theatre).run("exec", "--stdin", "talker", "--", "sh", "-c", "cat; exit 9", stdin=data)
+
+    assert (done.stdout == data, done.returncode) == (True, 9)
+
+
+def test_a_forward_works_with_clients_that_speak_spdy(theatre: Kubectl) -> None:
+    with forwarded(older(theatre), "deployment/web", ":8080") as number:
+        assert fetch(number, "/hostname").startswith("web-")
 
 
 # -- attach, cp, port-forward, debug ---------------------------------------------------------------------------------------

@@ -142,14 +142,15 @@ def test_a_job_completes(kubectl: Kubectl) -> None:
     assert kubectl("logs", "job/work") == "the work is done\n"
 
 
-def test_a_job_gives_up_after_its_retries(kubectl: Kubectl) -> None:
-    kubectl.apply(job("hopeless", shell("echo no; exit 1"), backoffLimit=1))
+def test_a_job_gives_up_after_its_last_retry(kubectl: Kubectl) -> None:
+    kubectl.apply(job("hopeless", shell("echo no; exit 1"), backoffLimit=0))
 
     kubectl("wait", "--for=condition=Failed", "job/hopeless", "--timeout=60s")
 
     status = kubectl.get("job", "hopeless")["status"]
-    assert status["failed"] == 2
+    assert status["failed"] == 1
     assert status["conditions"][-1]["reason"] == "BackoffLimitExceeded"
+    assert kubectl("logs", "job/hopeless") == "no\n"
 
 
 def test_a_job_knows_which_failures_are_final(kubectl: Kubectl) -> None:
@@ -257,7 +258,8 @@ def test_a_daemon_comes_to_a_node_when_its_first_pod_does(release: Release, kube
 
 
 def test_a_daemon_rolls_out(kubectl: Kubectl) -> None:
-    kubectl.apply(workload("DaemonSet", "agent", patient()))
+    at_once = {"rollingUpdate": {"maxUnavailable": "100%"}}
+    kubectl.apply(workload("DaemonSet", "agent", patient(), updateStrategy=at_once))
     kubectl("rollout", "status", "daemonset/agent", "--timeout=60s")
 
     kubectl("set", "env", "daemonset/agent", "RELEASE=two")
