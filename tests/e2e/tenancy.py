@@ -15,7 +15,7 @@ from typing import Any
 from lab import layout, network, toolchain
 
 CHART = Path(__file__).parents[2] / "chart"
-RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 BUSYBOX = "docker.io/library/busybox:1.37"
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
 
@@ -177,10 +177,9 @@ def helm(*arguments: str, timeout: float = 300) -> str:
 
 
 def install(name: str, namespace: str, folder: Path, *arguments: str) -> Release:
-    """Installs the chart into a new, restricted namespace and waits until it is ready."""
+    """Installs the chart into a restricted namespace, which may be new, and waits until it is ready."""
     host = host_kubectl()
-    host("create", "namespace", namespace)
-    host("label", "namespace", namespace, RESTRICTED)
+    host.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": RESTRICTED}})
     began = time.monotonic()
     helm("install", name, str(CHART), "--namespace", namespace, "--wait", "--timeout", "180s", *arguments)
     seconds = time.monotonic() - began
