@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from datetime import datetime
 
 from syncer.engine.warnings import timestamp
 from syncer.engine.world import World
 from syncer.names import TOKEN, Key, Object
 from syncer.plan import claims, nodes, plan, tokens
 from syncer.plan.actions import Action, Later
+from syncer.rules import claims as claim_rules
 from syncer.rules import nodes as node_rules
 from syncer.rules.context import Context
 from syncer.rules.table import Table
 
+_PATIENCE = 5.0
+"""Seconds that a server may take to remove a pod whose end was asked for."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -60,6 +64,9 @@ class Planner:
             return []
         if ours is not None and (node := self._world.bound_to(key, ours["metadata"]["uid"])):
             ours["spec"].setdefault("nodeName", node)
+        if key.rule == "pods" and ours is not None and theirs is None and self._is_just_ending(ours):
+            # The answer to our last request is on its way; the server is asked again only if nothing comes of it.
+            return [Later(seconds=_PATIENCE)]
         return plan(
             self._table[key.rule],
             key,
@@ -67,12 +74,25 @@ class Planner:
             host=theirs,
             context=self._context,
             gone=self.gone.get(key),
-            volume=self._bound_volume(key, theirs),
+            volume=self._bound_volume(key, ours, theirs),
         )
 
-    def _bound_volume(self, key: Key, claim: Object | None) -> Object | None:
-        name = claim["spec"].get("volumeName") if claim is not None and key.rule == "persistentvolumeclaims" else None
-        return self._world.virtual["persistentvolumes"].get(Key("persistentvolumes", "", name)) if name else None
+    def _is_just_ending(self, pod: Object) -> bool:
+        metadata = pod["metadata"]
+        if metadata.get("deletionGracePeriodSeconds") != 0 or metadata.get("finalizers"):
+            return False
+        try:
+            asked = datetime.fromisoformat(metadata["deletionTimestamp"]).timestamp()
+        except (KeyError, TypeError, ValueError):
+            return False
+        return 0 <= self._now() - asked < _PATIENCE
+
+    def _bound_volume(self, key: Key, ours: Object | None, theirs: Object | None) -> Object | None:
+        if key.rule != "persistentvolumeclaims" or ours is None or theirs is None:
+            return None
+        return self._world.virtual["persistentvolumes"].get(
+            Key("persistentvolumes", "", claim_rules.volume_name(ours, theirs))
+        )
 
     def _volume(self, key: Key) -> list[Action]:
         volume = self._world.virtual["persistentvolumes"].get(key)

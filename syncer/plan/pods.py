@@ -24,8 +24,8 @@ from syncer.rules import pods
 from syncer.rules.context import Context
 from syncer.rules.table import Rule
 
-FORCED = 1
-"""Grace in seconds for host pods whose virtual pod is gone: the kubelet still confirms that the containers ended."""
+FORCED = 0
+"""Grace in seconds for host pods whose virtual pod is gone: its tenant has ended it by force, and does not wait for a kubelet either."""
 _RECHECK = 15.0
 
 
@@ -49,7 +49,9 @@ def _without_host(rule: Rule, key: Key, virtual: Object, gone: Object | None, co
         actions: list[Action] = []
         if gone is not None and metadata.get("finalizers"):
             actions += _report(rule, virtual, gone, context)
-        if metadata.get("deletionGracePeriodSeconds") != 0:
+        # A grace of zero means that the end was asked for before. With finalizers it waits for those; without any, the server was
+        # cut off between taking the request and removing the pod, and has to be asked again.
+        if metadata.get("deletionGracePeriodSeconds") != 0 or not metadata.get("finalizers"):
             actions.append(_delete_virtual(rule, virtual, grace=0))
         return actions
     if is_finished(virtual):

@@ -192,3 +192,9 @@ def test_a_host_pod_that_lost_its_uid_mark_is_still_ours():
     host = hosts(PLACED, nodeName="node-1", status=RUNNING)
     del host["metadata"]["annotations"][UID]
     assert Delete not in kinds(planned(PLACED, host))
+
+
+def test_an_end_that_was_asked_for_and_did_not_come_is_asked_for_again():
+    """As after a store that was killed between shortening the grace and removing the pod."""
+    (delete,) = planned(going(PLACED, grace=0))
+    assert (delete.side, delete.grace) == (Side.VIRTUAL, 0)
