@@ -12,6 +12,7 @@ from syncer.rules.table import Rule
 
 VOLUMES = "persistentvolumes"
 _BOUND_MARKS = ("pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller")
+_LOST = "the host cluster has lost the volume of this claim; a new one without its data takes its place"
 
 
 def plan(
@@ -23,7 +24,11 @@ def plan(
     if host is None:
         if "deletionTimestamp" in virtual["metadata"]:
             return []
-        return [Create(side=Side.HOST, resource=rule.key, body=claims.to_host(rule, key, virtual, context))]
+        create = Create(side=Side.HOST, resource=rule.key, body=claims.to_host(rule, key, virtual, context))
+        if not _is_bound(virtual):
+            return [create]
+        # Its volume went with the host's claim. A volume without the data is what the tenant's pods can start with.
+        return [create, Warn(key=key, reason="VolumeLost", message=_LOST)]
     if is_for_another(virtual, host):
         return removal(rule, host)
     return [
@@ -49,19 +54,21 @@ def _follow(rule: Rule, key: Key, virtual: Object, host: Object, context: Contex
 
 
 def _bind(virtual: Object, host: Object, volume: Object | None, context: Context) -> list[Action]:
-    name = host["spec"].get("volumeName")
+    name = claims.volume_name(virtual, host)
     if not name or (host.get("status") or {}).get("phase") != "Bound":
         return []
     actions: list[Action] = []
     wanted = claims.volume(virtual, host, context.cluster)
     if volume is None:
         actions.append(Create(side=Side.VIRTUAL, resource=VOLUMES, body=wanted))
+    elif (volume["metadata"].get("labels") or {}).get(MANAGED_BY) != context.cluster:
+        return []  # a volume of the tenant's own, which they have named in the claim
     elif volume["spec"].get("capacity") != wanted["spec"]["capacity"]:
         actions.append(patch_of(Side.VIRTUAL, VOLUMES, volume, {"spec": {"capacity": wanted["spec"]["capacity"]}}))
     if volume is not None and (volume.get("status") or {}).get("phase") != "Bound":
         actions.append(patch_of(Side.VIRTUAL, VOLUMES, volume, {"status": {"phase": "Bound"}}, subresource="status"))
     if not virtual["spec"].get("volumeName"):
-        body = {
+        body: Object = {
             "metadata": {"annotations": dict.fromkeys(_BOUND_MARKS, "yes")},
             "spec": {"volumeName": name},
         }
@@ -76,6 +83,11 @@ def _report(rule: Rule, virtual: Object, host: Object) -> list[Action]:
     if difference is SAME:
         return []
     return [patch_of(Side.VIRTUAL, rule.key, virtual, {"status": difference}, subresource="status")]
+
+
+def _is_bound(virtual: Object) -> bool:
+    """Whether the claim has been bound before: a tenant may name a volume in a claim that was never bound."""
+    return bool(virtual["spec"].get("volumeName")) and _BOUND_MARKS[0] in (virtual["metadata"].get("annotations") or {})
 
 
 def plan_volume(volume: Object, *, claim: Object | None, cluster: str) -> list[Action]:

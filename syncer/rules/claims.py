@@ -11,8 +11,15 @@ _CLAIM = "PersistentVolumeClaim"
 _PV_DRIVER = "sublet.dev/host"
 
 
+_HOSTS_OWN = ("pv.kubernetes.io/", "volume.kubernetes.io/", "volume.beta.kubernetes.io/storage-provisioner")
+"""Annotations by which volume controllers speak to each other; a claim that says to be bound before it is counts as lost."""
+
+
 def to_host(rule: Rule, key: Key, virtual: Object, context: Context) -> Object:
     """The host claim: the tenant's, but for the volume, which the host chooses."""
+    annotations = virtual["metadata"].get("annotations") or {}
+    kept = {name: value for name, value in annotations.items() if not name.startswith(_HOSTS_OWN)}
+    virtual = {**virtual, "metadata": {**virtual["metadata"], "annotations": kept}}
     spec = {name: value for name, value in virtual["spec"].items() if name != "volumeName"}
     for name in ("dataSource", "dataSourceRef"):
         source = spec.get(name)
@@ -25,8 +32,14 @@ def to_host(rule: Rule, key: Key, virtual: Object, context: Context) -> Object:
     return {**skeleton(rule, key, virtual, context), "spec": spec}
 
 
+def volume_name(virtual: Object, host: Object) -> str:
+    """Name of the stand-in volume, empty while there is none: the host's, but a claim never parts with the name it has once had."""
+    bound = host["spec"].get("volumeName") or ""
+    return str(virtual["spec"].get("volumeName") or bound) if bound else ""
+
+
 def volume(virtual: Object, host: Object, cluster: str) -> Object:
-    """The stand-in PersistentVolume for a claim that the host has bound: same name and size, no real back end."""
+    """The stand-in PersistentVolume for a claim that the host has bound: no real back end."""
     claim = virtual["metadata"]
     status = host.get("status") or {}
     spec: Object = {
@@ -45,5 +58,5 @@ def volume(virtual: Object, host: Object, cluster: str) -> Object:
     }
     if host["spec"].get("storageClassName"):
         spec["storageClassName"] = host["spec"]["storageClassName"]
-    metadata = {"name": host["spec"]["volumeName"], "labels": {MANAGED_BY: cluster}}
+    metadata = {"name": volume_name(virtual, host), "labels": {MANAGED_BY: cluster}}
     return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec}

@@ -126,3 +126,20 @@ def test_a_volume_of_somebody_else_is_left_alone(labels):
     theirs = stand_in()
     theirs["metadata"]["labels"] = labels
     assert plan_volume(theirs, claim=None, cluster=CLUSTER) == []
+
+
+def test_a_claim_whose_volume_the_host_lost_gets_another_and_says_so():
+    mine = claim(volumeName="pv-0", status=DONE)
+    mine["metadata"]["annotations"] = {"pv.kubernetes.io/bind-completed": "yes"}
+    create, warning = planned(mine)
+    assert isinstance(create, Create)
+    assert create.side is Side.HOST
+    assert isinstance(warning, Warn)
+    assert planned(mine, hosts(mine), stand_in()) == []
+
+
+def test_a_claim_that_names_a_volume_of_the_tenants_own_leaves_that_one_alone():
+    mine = claim(volumeName="own")
+    own = stored({"metadata": {"name": "own"}, "spec": {}}, status={"phase": "Available"})
+    (report,) = planned(mine, hosts(mine), own)
+    assert report.body == {"status": DONE}

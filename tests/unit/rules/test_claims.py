@@ -68,3 +68,25 @@ def test_a_stand_in_volume_of_a_claim_without_details_still_has_what_kubernetes_
     assert made["accessModes"] == ["ReadWriteOnce"]
     assert made["capacity"] == {"storage": "1Gi"}
     assert "storageClassName" not in made
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pv.kubernetes.io/bind-completed",
+        "pv.kubernetes.io/bound-by-controller",
+        "volume.kubernetes.io/selected-node",
+        "volume.beta.kubernetes.io/storage-provisioner",
+    ],
+)
+def test_notes_of_volume_controllers_stay_on_their_side(name):
+    mine = claim()
+    mine["metadata"]["annotations"] = {name: "yes", "volume.beta.kubernetes.io/storage-class": "fast"}
+    made = to_host(rule("persistentvolumeclaims"), key("persistentvolumeclaims", "data"), mine, context())
+    assert name not in made["metadata"]["annotations"]
+    assert name not in made["metadata"]["annotations"]["sublet.dev/copied"]
+    assert made["metadata"]["annotations"]["volume.beta.kubernetes.io/storage-class"] == "fast"
+
+
+def test_a_bound_claim_keeps_its_volumes_name_when_the_host_takes_another():
+    assert volume(claim(volumeName="pv-0"), bound(), "vc")["metadata"]["name"] == "pv-0"
