@@ -1,89 +1,139 @@
-"""What is left of a virtual cluster that is removed, and what a removal must never do: hang, or take what was to be kept."""
+"""What `helm uninstall` and the deletion of the host namespace leave behind while the tenant's pods run: nothing but what was asked for."""
 
 from __future__ import annotations
 
-import contextlib
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import inventory
 from tests.e2e.inventory import Item
-from tests.e2e.objects import claim, plain, service, workload
-from tests.e2e.tenancy import CHART, Release, eventually, helm, host_kubectl, install, pod, shell, tenant_kubeconfig
+from tests.e2e.objects import Object, claim, patient, plain, service, workload
+from tests.e2e.tenancy import (
+    Release,
+    becomes,
+    eventually,
+    helm,
+    host_kubectl,
+    install,
+)
 
 pytestmark = pytest.mark.timeout(240)
-
-_DATA = Item("PersistentVolumeClaim", "data-vc-0")
-
-
-@pytest.fixture
-def place(lab: None) -> Iterator[str]:
-    """A host namespace that is gone after the test."""
-    name = f"gone-{uuid.uuid4().hex[:6]}"
-    yield name
-    host_kubectl().run("delete", "namespace", name, "--ignore-not-found", "--timeout=90s", timeout=120)
+SPACE = "shop"
+DELETE = "controlPlane.statefulSet.persistence.volumeClaim.retentionPolicy=Delete"
+LONGEST = 60.0
+"""Seconds that the deletion of the host namespace may take."""
 
 
-def with_workloads(release: Release) -> Release:
-    """Gives the tenant one of everything that reaches the host, all of it running."""
-    sleeper = shell("sleep 3600", envFrom=[{"configMapRef": {"name": "settings"}}])
-    mounted = {
-        **sleeper,
-        "name": "keeper",
-        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
-    }
-    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
-    release.tenant.apply(
-        plain("ConfigMap", "settings", data={"a": "1"}),
-        service("web", app="web"),
-        claim("data"),
-        workload("Deployment", "web", sleeper, replicas=2),
-        pod("keeper", mounted, volumes=[volume]),
-        namespace="default",
+def objects() -> list[Object]:
+    """Something of everything that reaches the host."""
+    uses = patient(
+        envFrom=[{"configMapRef": {"name": "settings"}}, {"secretRef": {"name": "settings"}}],
+        volumeMounts=[{"name": "data", "mountPath": "/data"}],
     )
-    release.tenant("wait", "pod", "--all", "--for=condition=Ready", "--timeout=90s", timeout=100)
-    return release
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+    stuck = plain("ConfigMap", "stuck", data={"A": "1"})
+    stuck["metadata"]["finalizers"] = ["example.com/never"]
+    return [
+        plain("ConfigMap", "settings", data={"A": "kept"}),
+        plain("Secret", "settings", stringData={"B": "kept"}),
+        stuck,
+        claim("data"),
+        service("web", app="web"),
+        workload("Deployment", "web", uses, pods={"volumes": volumes}, replicas=2),
+        workload("StatefulSet", "slow", patient(), pods={"terminationGracePeriodSeconds": 30}),
+    ]
 
 
-def leftovers(namespace: str) -> set[Item]:
-    """What a host namespace holds beyond what every namespace holds."""
-    return {item for item in inventory.everything(host_kubectl(), namespace) if not inventory.of_every_namespace(item)}
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For kubeconfigs."""
+    return tmp_path_factory.mktemp("uninstall")
 
 
-@pytest.mark.parametrize(("policy", "kept"), [("Retain", {_DATA}), ("Delete", set())])
-def test_nothing_is_left_but_what_the_retention_policy_keeps(
-    place: str, tmp_path: Path, policy: str, kept: set[Item]
+@pytest.fixture(scope="module")
+def pair(lab: None, folder: Path) -> Iterator[tuple[Release, Release]]:
+    """Two releases in one namespace, each with running pods: one keeps its store when it is removed, the other does not."""
+    namespace = f"gone-{uuid.uuid4().hex[:6]}"
+    host_kubectl()("create", "namespace", namespace)
+    with ThreadPoolExecutor() as pool:
+        keep = pool.submit(install, "keep", namespace, folder)
+        drop = pool.submit(install, "drop", namespace, folder, "--set", DELETE)
+        releases = keep.result(), drop.result()
+    for release in releases:
+        release.tenant("create", "namespace", SPACE)
+        release.tenant.apply(*objects(), namespace=SPACE)
+    for release in releases:
+        all_run(release)
+    yield releases
+    host_kubectl()("delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s", timeout=150)
+
+
+def all_run(release: Release) -> None:
+    """Waits until the tenant's workloads are as asked."""
+    kubectl = release.tenant.within(SPACE)
+    for name in ("deployment/web", "statefulset/slow"):
+        eventually(lambda name=name: kubectl("rollout", "status", name, "--timeout=10s"))
+    kubectl.ready()
+
+
+def of(release: Release, objects: dict[Item, Object]) -> dict[Item, str]:
+    """What of these is the release's or its tenant's, with the uid of each."""
+    found = inventory.of_release(objects, release) | inventory.of_tenant(objects, release)
+    return {item: obj["metadata"]["uid"] for item, obj in found.items()}
+
+
+def left(release: Release) -> set[Item]:
+    """What the namespace holds beside what each namespace has."""
+    objects = inventory.everything(release.host, release.namespace)
+    return {item for item in objects if not inventory.of_every_namespace(item)}
+
+
+def again(release: Release, folder: Path) -> Release:
+    """The same release, installed anew."""
+    return install(release.name, release.namespace, folder)
+
+
+def test_an_uninstalled_release_leaves_nothing_and_the_other_of_its_namespace_stays(
+    pair: tuple[Release, Release],
 ) -> None:
-    value = f"controlPlane.statefulSet.persistence.volumeClaim.retentionPolicy={policy}"
-    with_workloads(install("vc", place, tmp_path, "--set", value))
-    helm("uninstall", "vc", "--namespace", place)
+    keep, drop = pair
+    before = of(keep, inventory.everything(keep.host, keep.namespace))
+    helm("uninstall", "drop", "--namespace", drop.namespace, "--wait")
+    becomes(set(), lambda: left(drop) - set(before))
+    time.sleep(2)  # nobody makes anything again
 
-    eventually(lambda: leftovers(place) == kept, patience=90)
-    time.sleep(2)
-    assert leftovers(place) == kept
+    assert left(drop) == set(before)
+    assert of(keep, inventory.everything(keep.host, keep.namespace)) == before
+    all_run(keep)
 
 
-def test_deleting_the_host_namespace_does_not_hang(place: str, tmp_path: Path) -> None:
-    with_workloads(install("vc", place, tmp_path))
+def test_a_kept_claim_brings_the_tenants_objects_back(pair: tuple[Release, Release], folder: Path) -> None:
+    keep, drop = pair
+    others = set(of(drop, inventory.everything(drop.host, drop.namespace)))
+    helm("uninstall", "keep", "--namespace", keep.namespace, "--wait")
+    becomes({Item("PersistentVolumeClaim", "data-keep-0")}, lambda: left(keep) - others)
+    back = again(keep, folder)
+    kubectl = back.tenant.within(SPACE)
+
+    assert kubectl.get("configmap", "settings")["data"] == {"A": "kept"}
+    all_run(back)
+    name = next(iter(kubectl.names("pods", "--selector=app=web")))
+    assert kubectl.execute(name, "echo $A $B") == "kept kept"
+    there = eventually(lambda: back.host.get("service", f"web-x-{SPACE}-x-keep", "--namespace", back.namespace))
+    becomes(there["spec"]["clusterIP"], lambda: kubectl.get("service", "web")["spec"]["clusterIP"])
+    assert kubectl.run("logs", name).returncode == 0
+    print(f"\nhelm install to ready on a kept store: {back.seconds_to_ready:.1f} s")
+
+
+def test_the_deletion_of_the_host_namespace_does_not_hang(pair: tuple[Release, Release]) -> None:
+    keep, _ = pair
     began = time.monotonic()
-    host_kubectl()("delete", "namespace", place, "--timeout=60s", timeout=70)
-    print(f"\ndeleting the host namespace: {time.monotonic() - began:.1f} s")
+    keep.host("delete", "namespace", keep.namespace, f"--timeout={LONGEST:.0f}s", timeout=LONGEST + 30)
 
-
-def test_a_new_release_on_a_kept_volume_is_the_old_cluster(place: str, tmp_path: Path) -> None:
-    first = install("vc", place, tmp_path)
-    first.tenant.apply(plain("ConfigMap", "mine", data={"a": "1"}), namespace="default")
-    helm("uninstall", "vc", "--namespace", place, "--wait")
-    eventually(lambda: leftovers(place) == {_DATA}, patience=90)
-    helm("install", "vc", str(CHART), "--namespace", place, "--wait", "--timeout", "180s")
-    kubeconfig = tenant_kubeconfig(first.host, "vc", place, tmp_path)
-    again = type(first.tenant)(kubeconfig=kubeconfig, prefix=first.tenant.prefix)
-
-    found = eventually(lambda: again.get("configmap", "mine", "--namespace", "default"))
-    assert found["data"] == {"a": "1"}
-    with contextlib.suppress(AssertionError):
-        helm("uninstall", "vc", "--namespace", place)
+    print(f"\ndeletion of the host namespace: {time.monotonic() - began:.1f} s")
+    assert keep.namespace not in keep.host.names("namespaces")
