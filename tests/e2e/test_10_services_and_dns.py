@@ -212,6 +212,28 @@ def test_a_taken_address_is_refused_as_on_a_real_cluster(shop: Kubectl, kubectl:
     assert kubectl.names("services") == set()
 
 
+def test_a_dry_run_makes_nothing_on_the_host(release: Release, kubectl: Kubectl) -> None:
+    kubectl("create", "service", "clusterip", "tried", "--tcp=80", "--dry-run=server")
+
+    assert host_name("tried", str(kubectl.namespace), release.name) not in release.host.names(
+        "services", "-n", release.namespace
+    )
+
+
+def test_a_service_whose_name_the_server_chooses_has_one_address_too(release: Release, kubectl: Kubectl) -> None:
+    unnamed = service("unnamed", app="web")
+    unnamed["metadata"] = {"generateName": "web-"}
+    kubectl("create", "-f", "-", stdin=json.dumps(unnamed))
+
+    def on_both_sides() -> bool:
+        (here,) = kubectl.items("services")
+        return (
+            here["spec"]["clusterIP"] == host_service(release, kubectl, here["metadata"]["name"])["spec"]["clusterIP"]
+        )
+
+    assert eventually(on_both_sides, patience=10)
+
+
 def test_endpoints_written_by_the_tenant_make_a_service_reachable(shop: Kubectl) -> None:
     first, second = sorted(addresses(shop, "web"))
     slice_ = plain(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import hashlib
+import json
 import random
 import re
 import subprocess
@@ -29,6 +30,8 @@ COUNT = (
 
 # For the whole pod, so that it holds for containers that are added later, too.
 ANYBODY = {"runAsUser": 1000, "runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+DROPPED = {"securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +298,25 @@ def test_attach_to_a_terminal(theatre: Kubectl) -> None:
     with on_terminal(theatre.command("attach", "-it", "terminal")) as talk:
         talk.say("tty; echo $((6*7))\n")
         assert "/dev/pts/" in talk.hear("\n42\n")
+
+
+def test_run_waits_for_the_pod_and_speaks_with_it(kubectl: Kubectl) -> None:
+    spec = json.dumps({"spec": {"securityContext": ANYBODY, "containers": [{"name": "brief", **DROPPED}]}})
+    run = ("run", "brief", "--stdin", "--rm", "--restart=Never", f"--image={BUSYBOX}", "--override-type=strategic")
+
+    done = kubectl(
+        *run,
+        f"--overrides={spec}",
+        "--command",
+        "--",
+        "sh",
+        "-c",
+        "read line; echo heard: $line",
+        stdin="good evening\n",
+    )
+
+    assert "heard: good evening\n" in done
+    assert not kubectl.names("pods")
 
 
 @pytest.mark.parametrize("name", ["talker", "tools"])
