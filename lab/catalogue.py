@@ -66,15 +66,39 @@ def _kubernetes(name: str) -> Assembled:
     return Assembled(reference=f"registry.k8s.io/{name}:{KUBERNETES}", programs={f"/usr/local/bin/{name}": name})
 
 
-PAUSE = Assembled(
-    reference=nodeconfig.PAUSE_IMAGE,
-    programs={"/pause": "pause"},
-    settings=Settings(entrypoint=("/pause",), user="65535:65535"),
-)
+def _pause(reference: str) -> Assembled:
+    return Assembled(
+        reference=reference,
+        programs={"/pause": "pause"},
+        settings=Settings(entrypoint=("/pause",), user="65535:65535"),
+    )
+
+
+def _busybox(reference: str) -> Assembled:
+    """With bash as sh: busybox's own drops environment names with dashes and dots, which tests print."""
+    return Assembled(
+        reference=reference,
+        programs={"/bin/busybox": "busybox", "/bin/bash": "bash-static"},
+        links={"/bin/sh": "bash"},
+        settings=Settings(command=("sh",)),
+    )
+
+
+def _etcd(reference: str) -> Assembled:
+    return Assembled(reference=reference, programs={"/usr/local/bin/etcd": "etcd"})
+
+
+def _agnhost(reference: str) -> Built:
+    return Built(reference=reference, folder=FOLDER / "agnhost", programs=("agnhost",), base=DEBIAN)
+
+
+def _nginx(reference: str) -> Built:
+    return Built(reference=reference, folder=FOLDER / "nginx", base=DEBIAN)
+
 
 # What the host cluster itself needs; `up` cannot do without.
 SYSTEM: tuple[Image, ...] = (
-    PAUSE,
+    _pause(nodeconfig.PAUSE_IMAGE),
     Assembled(
         reference=COREDNS,
         programs={"/coredns": "coredns"},
@@ -86,13 +110,7 @@ SYSTEM: tuple[Image, ...] = (
         programs={"/usr/bin/local-path-provisioner": "local-path-provisioner"},
         settings=Settings(entrypoint=("local-path-provisioner",)),
     ),
-    Assembled(
-        # bash as sh: busybox's own drops environment names with dashes and dots, which tests print.
-        reference=BUSYBOX,
-        programs={"/bin/busybox": "busybox", "/bin/bash": "bash-static"},
-        links={"/bin/sh": "bash"},
-        settings=Settings(command=("sh",)),
-    ),
+    _busybox(BUSYBOX),
 )
 
 # What a default installation and the tests use besides.
@@ -100,7 +118,7 @@ REST: tuple[Image, ...] = (
     _kubernetes("kube-apiserver"),
     _kubernetes("kube-controller-manager"),
     _kubernetes("kube-scheduler"),
-    Assembled(reference=ETCD, programs={"/usr/local/bin/etcd": "etcd"}),
+    _etcd(ETCD),
     Assembled(
         reference=KINE,
         programs={"/bin/kine": "kine"},
@@ -114,11 +132,30 @@ REST: tuple[Image, ...] = (
         context=(".dockerignore", "requirements.txt", "syncer"),
         base=PYTHON,
     ),
-    Built(reference=AGNHOST, folder=FOLDER / "agnhost", programs=("agnhost",), base=DEBIAN),
-    Built(reference=NGINX, folder=FOLDER / "nginx", base=DEBIAN),
+    _agnhost(AGNHOST),
+    _nginx(NGINX),
 )
 ALL = SYSTEM + REST
-BY_REFERENCE = {image.reference: image for image in ALL}
+
+# What Kubernetes' conformance tests use besides, made on request only. `e2e.test --list-images` names all; those that are not
+# here belong to other tests. Programs are of the versions above, whatever the tag says.
+_E2E = "registry.k8s.io/e2e-test-images"
+CONFORMANCE: tuple[Image, ...] = (
+    _pause("registry.k8s.io/pause:3.10.2"),
+    _busybox(f"{_E2E}/busybox:1.37.0-1"),
+    _etcd("registry.k8s.io/etcd:3.6.8-0"),
+    _agnhost(f"{_E2E}/agnhost:2.55"),
+    _nginx(f"{_E2E}/nginx:1.15-4"),
+    Assembled(
+        reference=f"{_E2E}/sample-apiserver:1.29.2",
+        programs={"/sample-apiserver": "sample-apiserver"},
+        settings=Settings(entrypoint=("/sample-apiserver",)),
+    ),
+    Built(reference=f"{_E2E}/nautilus:1.8", folder=FOLDER / "nautilus", base=AGNHOST),
+    Built(reference=f"{_E2E}/nonewprivs:1.4", folder=FOLDER / "nonewprivs", programs=("nnp",), base=DEBIAN),
+    Built(reference=f"{_E2E}/glibc-dns-testing:2.0.0", folder=FOLDER / "glibc-dns-testing", base=DEBIAN),
+)
+BY_REFERENCE = {image.reference: image for image in ALL + CONFORMANCE}
 
 
 def entries(image: Assembled, sources: dict[str, Path], *, applets: tuple[str, ...] = ()) -> list[Entry]:

@@ -26,7 +26,7 @@ RUNTIME = {  # what to look for -> the Debian package that has it
     "openssl": "openssl",
 }
 IMAGES = {
-    "gcc": "gcc",  # for one small static program
+    "gcc": "gcc",  # for small static programs
     "buildah": "buildah",
     "debootstrap": "debootstrap",
 }

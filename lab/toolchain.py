@@ -30,6 +30,7 @@ class Program:
     """One binary: `package` is what `go build` gets, inside the module folder `module` of lab/tools.
 
     `files` are data files in the program's own module that it needs at run time: they are copied beside the binary.
+    `is_test` says that the package is one of tests, and the program what `go test -c` makes of it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Program:
     package: str
     ldflags: str = ""
     files: tuple[str, ...] = field(default=(), repr=False)
+    is_test: bool = field(default=False, repr=False)
 
 
 _KUBERNETES_VERSION = (
@@ -86,6 +88,15 @@ PROGRAMS: tuple[Program, ...] = (
             "kustomize/stage/pod/fast/pod-delete.yaml",
         ),
     ),
+    Program(name="ginkgo", module="conformance", package="github.com/onsi/ginkgo/v2/ginkgo"),
+    Program(
+        name="e2e.test",
+        module="conformance",
+        package="k8s.io/kubernetes/test/e2e",
+        ldflags=_KUBERNETES_VERSION,
+        is_test=True,
+    ),
+    Program(name="sample-apiserver", module="conformance", package="k8s.io/sample-apiserver"),
 )
 BY_NAME = {program.name: program for program in PROGRAMS}
 
@@ -138,10 +149,11 @@ def _build_one(go: Path, program: Program, binary: Path, *, label: str) -> None:
     print(f"{label} building {program.name} {tag} ...", file=sys.stderr, flush=True)
     began = time.monotonic()
     binary.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = binary.with_suffix(".tmp")
+    unfinished = binary.with_name(f"{binary.name}.tmp")
     major, minor = tag.removeprefix("v").split(".")[:2]
     flags = f"-s -w {program.ldflags.format(version=tag, major=major, minor=minor)}"
-    command = [str(go), "build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", flags]
+    verb = ("test", "-c") if program.is_test else ("build",)
+    command = [str(go), *verb, "-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", flags]
     environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
     result = subprocess.run(
         [*command, "-o", str(unfinished), program.package],

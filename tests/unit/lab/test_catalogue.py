@@ -11,14 +11,15 @@ from lab import catalogue, images
 from lab.archives import Settings
 from lab.catalogue import Assembled, Built
 
-BUILT = [image for image in catalogue.ALL if isinstance(image, Built)]
+EVERY = catalogue.ALL + catalogue.CONFORMANCE
+BUILT = [image for image in EVERY if isinstance(image, Built)]
 
 
 def test_no_reference_appears_twice() -> None:
-    assert len(catalogue.BY_REFERENCE) == len(catalogue.ALL)
+    assert len(catalogue.BY_REFERENCE) == len(EVERY)
 
 
-@pytest.mark.parametrize("image", catalogue.ALL, ids=lambda image: image.reference)
+@pytest.mark.parametrize("image", EVERY, ids=lambda image: image.reference)
 def test_a_reference_is_complete(image) -> None:
     registry, _, rest = image.reference.partition("/")
 

@@ -15,6 +15,10 @@ def test_every_program_is_pinned_to_a_release(program) -> None:
     assert re.fullmatch(r"v\d+\.\d+\.\d+", toolchain.version(program.module))
 
 
+def test_conformance_tests_are_of_the_release_of_the_programs() -> None:
+    assert toolchain.version("conformance") == toolchain.version("kubernetes")
+
+
 def test_the_version_is_read_from_a_single_requirement_and_from_a_block(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(toolchain, "MODULES", tmp_path)
     for name, text in {
