@@ -13,12 +13,14 @@ export MAKE
 # NODES       nodes of a lab that is brought up
 # IMAGE       reference of the syncer's image
 # REGISTRY    where `make publish` pushes image and chart
+# MINUTES     how long `make soak` takes
 # PYTEST_ARGS more arguments for pytest, such as PYTEST_ARGS="-k names"
 CONTEXT ?=
 RELEASE ?= demo
 NAMESPACE ?= sublet-demo
 VALUES ?=
 NODES ?= 2
+MINUTES ?= 30
 PYTEST_ARGS ?=
 VERSION := $(shell sed -n 's/^appVersion: *"\{0,1\}\([^"]*\)"\{0,1\}$$/\1/p' chart/Chart.yaml)
 REGISTRY ?= ghcr.io/sublet
@@ -87,6 +89,10 @@ test-integration: venv ## the syncer between two real API servers
 
 test-e2e: venv ## the chart on the lab: real nodes, real pods; needs root
 	$(PYTEST) tests/e2e
+
+.PHONY: soak
+soak: venv ## half an hour of coming and going pods while the control plane is killed again and again; needs root
+	$(IN)/python -m tests.soak --minutes $(MINUTES)
 
 lab: ## bring up a host cluster on this machine with all images; needs root
 	@$(LAB) status >/dev/null 2>&1 || $(LAB) up --nodes $(NODES)

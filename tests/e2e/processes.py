@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.tenancy import Release
 
@@ -13,8 +14,7 @@ CONTAINERS = ("syncer", "apiserver", "controller-manager", "store")
 
 def processes_of(release: Release, container: str) -> list[int]:
     """Ids of the processes in a container of the control plane; empty while it does not run."""
-    identity = _container_id(release, container)
-    return [pid for pid in _all() if identity and identity in _read(f"/proc/{pid}/cgroup")]
+    return census(pod_of(release)).get(container, [])
 
 
 def kill(release: Release, container: str) -> None:
@@ -27,26 +27,40 @@ def kill(release: Release, container: str) -> None:
 
 def resident_bytes(release: Release, container: str) -> int:
     """Memory that a container's processes hold (VmRSS)."""
-    return sum(_resident(pid) for pid in processes_of(release, container))
+    return sum(resident(pid) for pid in processes_of(release, container))
 
 
-def _container_id(release: Release, container: str) -> str:
-    status = release.host.get("pod", release.pod, "--namespace", release.namespace)["status"]
-    for found in [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]:
-        if found["name"] == container and "running" in found["state"]:
-            return str(found["containerID"]).rpartition("/")[2]
-    return ""
+def pod_of(release: Release) -> dict[str, Any]:
+    """The control plane's pod as the host has it."""
+    return release.host.get("pod", release.pod, "--namespace", release.namespace)
 
 
-def _all() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+def census(pod: dict[str, Any]) -> dict[str, list[int]]:
+    """Ids of the processes of each running container of a pod."""
+    cgroups = {pid: _read(f"/proc/{pid}/cgroup") for pid in _all()}
+    return {
+        found["name"]: [pid for pid, cgroup in cgroups.items() if identity in cgroup]
+        for found in statuses(pod)
+        if "running" in found["state"] and (identity := str(found["containerID"]).rpartition("/")[2])
+    }
 
 
-def _resident(pid: int) -> int:
+def statuses(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """Statuses of all containers of a pod, sidecars too."""
+    status = pod["status"]
+    return [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+
+
+def resident(pid: int) -> int:
+    """Memory that a process holds (VmRSS), in bytes; 0 when it has ended."""
     line = next(
         (line for line in _read(f"/proc/{pid}/status").splitlines() if line.startswith("VmRSS:")), "VmRSS: 0 kB"
     )
     return int(line.split()[1]) * 1024
+
+
+def _all() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
 
 
 def _read(file: str) -> str:

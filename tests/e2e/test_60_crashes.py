@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 from lab import audit
-from syncer.names import host_name, token_secret_name
 from tests.e2e import fake_nodes, inventory, processes
+from tests.e2e.agreement import differing, on_host, running, wanted
 from tests.e2e.inventory import Item
 from tests.e2e.objects import Object, service
 from tests.e2e.tenancy import Kubectl, Release, becomes, eventually, install, uninstall
@@ -56,68 +56,11 @@ def everything() -> list[Object]:
     ]
 
 
-def on_host(release: Release, namespace: str | None) -> dict[Item, Object]:
-    """Host objects that stand for those of one virtual namespace."""
-    kinds = "pods,secrets,configmaps,services"
-    found = release.host.items(kinds, "--namespace", release.namespace, f"--selector=sublet.dev/namespace={namespace}")
-    return {Item.of(obj): obj for obj in found}
-
-
-def wanted(release: Release, kubectl: Kubectl) -> set[Item]:
-    """Host objects that there should be, by what the tenant has."""
-    space = kubectl.namespace
-    assert space is not None
-    pods, services = kubectl.items("pods"), kubectl.names("services")
-    maps = {"kube-root-ca.crt"} if pods else set()
-    maps |= {pod["metadata"]["name"] for pod in pods if "envFrom" in pod["spec"]["containers"][0]}
-    names = {"Pod": {pod["metadata"]["name"] for pod in pods}, "Service": services, "ConfigMap": maps}
-    found = {Item(kind, host_name(name, space, release.name)) for kind, all_ in names.items() for name in all_}
-    return found | {Item("Secret", token_secret_name(name, space, release.name)) for name in names["Pod"]}
-
-
-def told(pod: Object) -> Object:
-    """What the status of a pod says, without what differs between the sides by nature."""
-    status = pod["status"]
-    fields = ("phase", "podIP", "podIPs", "hostIP", "startTime", "reason", "message")
-    conditions = {item["type"]: (item["status"], item.get("reason")) for item in status.get("conditions", ())}
-    containers = [
-        {name: item.get(name) for name in ("name", "ready", "restartCount", "state", "started")}
-        for item in status.get("containerStatuses", ())
-    ]
-    return {**{name: status.get(name) for name in fields}, "conditions": conditions, "containers": containers}
-
-
-def statuses(release: Release, kubectl: Kubectl) -> tuple[dict[str, Object], dict[str, Object]]:
-    """Statuses of all pods by host name: the tenant's and the host's."""
-    space = kubectl.namespace
-    assert space is not None
-    ours = {host_name(pod["metadata"]["name"], space, release.name): told(pod) for pod in kubectl.items("pods")}
-    theirs = {item.name: told(pod) for item, pod in on_host(release, space).items() if item.kind == "Pod"}
-    return ours, theirs
-
-
-def running(kubectl: Kubectl) -> int:
-    """How many pods run and are ready."""
-    pods = kubectl.items("pods")
-    return sum(
-        any(item["type"] == "Ready" and item["status"] == "True" for item in pod["status"].get("conditions", ()))
-        for pod in pods
-        if "deletionTimestamp" not in pod["metadata"]
-    )
-
-
 def converges(release: Release, kubectl: Kubectl, count: int) -> None:
     """Waits until so many pods are ready and both sides agree on every object and every status."""
     becomes(count, lambda: running(kubectl), patience=PATIENCE)
     becomes(set(), lambda: set(on_host(release, kubectl.namespace)) ^ wanted(release, kubectl), patience=45)
-
-    def differing() -> Object:
-        ours, theirs = statuses(release, kubectl)
-        return {
-            name: (ours.get(name), theirs.get(name)) for name in ours | theirs if ours.get(name) != theirs.get(name)
-        }
-
-    becomes({}, differing, patience=15)
+    becomes({}, lambda: differing(release, kubectl), patience=15)
 
 
 def made_twice(release: Release, since: int) -> dict[str, int]:
