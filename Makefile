@@ -15,6 +15,7 @@ export MAKE
 # REGISTRY    where `make publish` pushes image and chart
 # MINUTES     how long `make soak` takes
 # PYTEST_ARGS more arguments for pytest, such as PYTEST_ARGS="-k names"
+# ARGS        arguments of `make conformance`, such as ARGS="default --again"
 CONTEXT ?=
 RELEASE ?= demo
 NAMESPACE ?= sublet-demo
@@ -22,6 +23,7 @@ VALUES ?=
 NODES ?= 2
 MINUTES ?= 30
 PYTEST_ARGS ?=
+ARGS ?=
 VERSION := $(shell sed -n 's/^appVersion: *"\{0,1\}\([^"]*\)"\{0,1\}$$/\1/p' chart/Chart.yaml)
 REGISTRY ?= ghcr.io/sublet
 IMAGE ?= $(REGISTRY)/syncer:$(VERSION)
@@ -59,7 +61,8 @@ demo-down: ## uninstall it, show that nothing is left, and take down the lab if 
 	@$(DEMO) down
 
 # -- checks and tests -------------------------------------------------------------------------------------------------
-.PHONY: test lint test-unit test-chart test-integration test-e2e lab venv
+.PHONY: test lint test-unit test-chart test-integration test-e2e test-conformance lab venv
+.PHONY: conformance conformance-publish
 test: ## all of the following; needs root, takes the lab down again if it brought it up
 	@$(PYTHON) -m tools.stages venv lint test-unit test-chart test-integration lab test-e2e
 
@@ -93,6 +96,15 @@ test-e2e: venv ## the chart on the lab: real nodes, real pods; needs root
 .PHONY: soak
 soak: venv ## half an hour of coming and going pods while the control plane is killed again and again; needs root
 	$(IN)/python -m tests.soak --minutes $(MINUTES)
+
+test-conformance: venv ## some of Kubernetes' own conformance tests in a virtual cluster with default values; needs root
+	@$(IN)/python -m tests.conformance subset
+
+conformance: venv ## all of them, on the lab itself and in virtual clusters, going on where it stopped; needs root and hours
+	@$(IN)/python -m tests.conformance run $(ARGS)
+
+conformance-publish: venv ## take the results of this machine over into the repository
+	@$(IN)/python -m tests.conformance publish
 
 lab: ## bring up a host cluster on this machine with all images; needs root
 	@$(LAB) status >/dev/null 2>&1 || $(LAB) up --nodes $(NODES)

@@ -7,7 +7,7 @@ import contextlib
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -176,10 +176,12 @@ def helm(*arguments: str, timeout: float = 300) -> str:
     return result.stdout
 
 
-def install(name: str, namespace: str, folder: Path, *arguments: str) -> Release:
-    """Installs the chart into a restricted namespace, which may be new, and waits until it is ready."""
+def install(
+    name: str, namespace: str, folder: Path, *arguments: str, labels: Mapping[str, str] = RESTRICTED
+) -> Release:
+    """Installs the chart into a namespace with `labels`, which may be new, and waits until it is ready."""
     host = host_kubectl()
-    host.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": RESTRICTED}})
+    host.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": dict(labels)}})
     began = time.monotonic()
     helm("install", name, str(CHART), "--namespace", namespace, "--wait", "--timeout", "180s", *arguments)
     seconds = time.monotonic() - began
@@ -201,9 +203,14 @@ def tenant_kubeconfig(host: Kubectl, name: str, namespace: str, folder: Path) ->
 
 def uninstall(release: Release) -> None:
     """Removes the release and its host namespace."""
+    remove(release.host, release.name, release.namespace)
+
+
+def remove(host: Kubectl, name: str, namespace: str) -> None:
+    """Removes a release, or what is left of it, and its host namespace."""
     with contextlib.suppress(CommandFailed):
-        helm("uninstall", release.name, "--namespace", release.namespace, "--wait")
-    release.host("delete", "namespace", release.namespace, "--timeout=120s", timeout=150)
+        helm("uninstall", name, "--namespace", namespace, "--wait")
+    host("delete", "namespace", namespace, "--timeout=120s", timeout=150)
 
 
 def restricted(*containers: dict[str, Any], **spec: Any) -> dict[str, Any]:

@@ -1,0 +1,99 @@
+"""What the suite runs against: the bare lab, or a virtual cluster that is installed for it and removed afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lab import catalogue, cluster, commands, layout, toolchain
+from tests.conformance import suite
+from tests.e2e import tenancy
+
+HOST, DEFAULT = "host", "default"
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / "build" / "conformance"
+_RELEASE = "conformance"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One cluster under test. Without `values` and with another name than "host" it is the chart as it comes."""
+
+    name: str
+    values: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where its results and reports are kept."""
+        return BUILD / self.name
+
+    @property
+    def results(self) -> Path:
+        """What became of each spec."""
+        return self.folder / "results.json"
+
+
+@contextlib.contextmanager
+def lab() -> Iterator[None]:
+    """The lab with two nodes, the suite's programs and the images that its pods run. One that was up before stays up."""
+    was_up = bool(commands.present_nodes())
+    if not was_up:
+        commands.up(nodes=2)
+    toolchain.build(suite.PROGRAMS)
+    commands.prepare_images()
+    commands.prepare_images([image.reference for image in catalogue.CONFORMANCE])
+    try:
+        yield
+    finally:
+        if not was_up:
+            commands.down()
+
+
+@contextlib.contextmanager
+def kubeconfig(target: Target) -> Iterator[Path]:
+    """The administrator's kubeconfig of a target, for as long as it is needed. A virtual cluster lives no longer."""
+    if target.name == HOST:
+        yield layout.kubeconfig()
+        return
+    namespace = f"conformance-{target.name}"
+    host = tenancy.host_kubectl()
+    if namespace in host.names("namespaces"):
+        tenancy.remove(host, _RELEASE, namespace)
+    values = ("--values", str(target.values)) if target.values else ()
+    target.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        release = tenancy.install(_RELEASE, namespace, target.folder, *values, labels={})
+        yield release.tenant.kubeconfig
+    finally:
+        tenancy.remove(host, _RELEASE, namespace)
+
+
+def commit() -> str:
+    """Which state of this checkout is under test; with a plus when chart or syncer differ from it."""
+    found = subprocess.run(
+        ["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    changed = subprocess.run(
+        ["git", "diff", "--quiet", "HEAD", "--", "chart", "syncer"], cwd=ROOT, check=False
+    ).returncode
+    return f"{found.stdout.strip() or 'unknown'}{'+' if changed else ''}"
+
+
+def about() -> dict[str, str]:
+    """What the runs of today stand on."""
+    node = next(
+        item["status"]["nodeInfo"] for item in cluster.nodes() if item["metadata"]["name"] == layout.Node(1).name
+    )
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "Kubernetes": toolchain.version("conformance"),
+        "container runtime": node["containerRuntimeVersion"],
+        "kernel": re.sub(r"[-+].*", "", os.uname().release),
+        "nodes": str(len(commands.present_nodes())),
+    }
