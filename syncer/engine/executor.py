@@ -159,13 +159,15 @@ class Executor:
 
     async def _delete(self, action: Delete) -> None:
         with contextlib.suppress(NotFound):  # what was wanted; the watch will say so too
-            await self._clients[action.side].delete(
+            left = await self._clients[action.side].delete(
                 self._resources[action.resource],
                 action.namespace or None,
                 action.name,
                 grace_seconds=action.grace,
                 uid=action.uid,
             )
+            if left is None and action.side is Side.HOST:
+                self._world.host[action.resource].removed(action.name, uid=action.uid)
 
     async def _bind(self, action: Bind) -> None:
         if not self._world.has_node(action.node):

@@ -118,6 +118,12 @@ class Index:
         if key in self._entries or is_newer(obj["metadata"]["resourceVersion"], self._seen):
             self._accept(obj, own=True)
 
+    def removed(self, name: str, *, uid: str) -> None:
+        """Our own DELETE was answered with the object's end; like `find`, meant for host indexes."""
+        key = self.find(name)
+        if key is not None and self.uid(key) == uid:
+            self._remove(key, last=None)
+
     def deleted(self, obj: Object) -> None:
         """A watch says that the object is gone (or has lost our label); `obj` is its last state."""
         self._seen = obj["metadata"]["resourceVersion"]

@@ -18,6 +18,9 @@ from syncer.kube.transport import Response
 from syncer.names import Object
 from tests.unit.builders import merged
 
+_RETURNED_WHEN_DELETED = ("persistentvolumeclaims", "pods", "services")
+"""Kinds whose DELETE is answered with the object, also when it is gone; for others that means that it lingers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -188,7 +191,7 @@ class FakeServer:
             marks = {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": grace_seconds or 0}
             return self._store(key, merged(known, {"metadata": marks}))
         self._drop(key)
-        return None
+        return known if resource.plural in _RETURNED_WHEN_DELETED else None
 
     async def raw(self, method: str, path: str) -> Response:
         self.calls.append(Call("get", "raw", path))

@@ -127,6 +127,24 @@ async def test_deleting_what_is_gone_is_done():
         await run(it, Delete(side=Side.HOST, resource="configmaps", namespace=HOST_NAMESPACE, name="gone", uid="u"))
 
 
+async def test_what_was_deleted_is_known_to_be_gone_before_the_watch_tells():
+    async with engine_of() as it:
+        await run(it, create())
+        uid = it.theirs("configmaps")["metadata"]["uid"]
+        await run(it, Delete(side=Side.HOST, resource="configmaps", namespace=HOST_NAMESPACE, name=there(), uid=uid))
+        assert KEY not in it.world.host["configmaps"]
+
+
+async def test_what_lingers_after_its_deletion_is_there_until_the_watch_tells():
+    async with engine_of() as it:
+        made = body()
+        made["metadata"]["finalizers"] = ["example.com/hold"]
+        await run(it, create(made))
+        uid = it.theirs("configmaps")["metadata"]["uid"]
+        await run(it, Delete(side=Side.HOST, resource="configmaps", namespace=HOST_NAMESPACE, name=there(), uid=uid))
+        assert KEY in it.world.host["configmaps"]
+
+
 async def test_a_delete_meets_only_the_object_that_was_planned_for_with_its_grace():
     async with engine_of() as it:
         it.host.put("configmaps", body())

@@ -267,3 +267,17 @@ def test_after_any_history_the_index_holds_what_the_server_holds(steps):
     assert {k.name: index.version(k) for k in index} == {
         name: obj["metadata"]["resourceVersion"] for name, obj in server.items()
     }
+
+
+def test_what_our_own_delete_ended_is_gone_at_once_and_the_watchs_word_of_it_is_no_news(told):
+    index = filled(told, pod("a", 1))
+    index.removed("a", uid="u")
+    index.deleted(pod("a", 2))
+    assert told.news() == ["a gone"]
+
+
+def test_an_object_that_took_the_place_of_the_deleted_one_stays(told):
+    index = filled(told, pod("a", 3, uid="new"))
+    index.removed("a", uid="u")
+    assert key("a") in index
+    assert told.news() == []
