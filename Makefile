@@ -15,7 +15,7 @@ export MAKE
 # REGISTRY    where `make publish` pushes image and chart
 # MINUTES     how long `make soak` takes
 # PYTEST_ARGS more arguments for pytest, such as PYTEST_ARGS="-k names"
-# ARGS        arguments of `make conformance`, such as ARGS="default --again"
+# ARGS        arguments of `make conformance`, such as ARGS="default --again", and of `make bench`, such as ARGS="--quick"
 CONTEXT ?=
 RELEASE ?= demo
 NAMESPACE ?= sublet-demo
@@ -105,6 +105,9 @@ conformance: venv ## all of them, on the lab itself and in virtual clusters, goi
 
 conformance-publish: venv ## take the results of this machine over into the repository
 	@$(IN)/python -m tests.conformance publish
+
+bench: venv ## figures beside those of the bare host, on the lab; ARGS="--quick" for a small run; needs root
+	$(IN)/python -m tests.bench $(ARGS)
 
 lab: ## bring up a host cluster on this machine with all images; needs root
 	@$(LAB) status >/dev/null 2>&1 || $(LAB) up --nodes $(NODES)
