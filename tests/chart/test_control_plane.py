@@ -77,6 +77,7 @@ def test_the_api_server_serves_the_clusters_domain_and_range():
     values["networking"]["serviceCIDR"] = "10.43.0.0/16"
     given = flags(render(values).container("apiserver"))
     assert given["service-account-issuer"] == "https://kubernetes.default.svc.tenant.local"
+    assert given["service-account-jwks-uri"] == "https://kubernetes.default.svc.tenant.local/openid/v1/jwks"
     assert given["service-cluster-ip-range"] == "10.43.0.0/16"
 
 
