@@ -137,9 +137,11 @@ def _follow(rule: Rule, virtual: Object, wanted: Object, host: Object) -> list[A
     if difference is SAME:
         return [patch_of(Side.HOST, rule.key, host, metadata)] if changes else []
     exact = patch_of(Side.HOST, rule.key, host, {**metadata, "spec": difference})
-    # The host may have given a node port to somebody else: then it chooses, and the virtual Service follows.
-    ports = services.without_node_ports(wanted)["spec"]["ports"]
-    noted = _noted({"metadata": changes, "spec": {**spec, "ports": ports}}, PORTS_BY_HOST, "true")
+    # The host may have given an address or a node port to somebody else: then it chooses, and the virtual Service follows.
+    relaxed = {**spec, "ports": services.without_node_ports(wanted)["spec"]["ports"]}
+    if services.has_address(virtual):
+        relaxed.pop("clusterIP", None)
+    noted = _noted({"metadata": changes, "spec": relaxed}, PORTS_BY_HOST, "true")
     return [Attempt(action=exact, otherwise=(patch_of(Side.HOST, rule.key, host, noted),))]
 
 

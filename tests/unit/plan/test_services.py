@@ -131,6 +131,15 @@ def test_a_service_that_becomes_an_external_name_and_back_loses_and_gets_its_add
     assert body_of(back)["spec"]["externalName"] is None
 
 
+def test_a_service_that_gets_an_address_which_the_host_cannot_give_takes_the_hosts_choice():
+    external = service(type="ExternalName", externalName="a.example", clusterIP=None, clusterIPs=None)
+    (attempt,) = planned(service(), hosts(external))
+    (relaxed,) = attempt.otherwise
+    assert "clusterIP" not in relaxed.body["spec"]
+    assert relaxed.body["spec"]["type"] == "ClusterIP"
+    assert relaxed.body["spec"]["externalName"] is None
+
+
 @pytest.mark.parametrize(("mine", "host"), [("None", IP), (IP, "None")])
 def test_a_service_made_again_headless_or_with_an_address_needs_a_new_host_service(mine, host):
     (action,) = planned(service(clusterIP=mine, clusterIPs=[mine]), hosts(clusterIP=host, clusterIPs=[host]))
