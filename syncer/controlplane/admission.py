@@ -1,8 +1,8 @@
 """Service IPs by admission: the host Service is made while the virtual one is being created, so that both have one IP from the start.
 
-The API server calls this mutating webhook before it allocates an address. The host's choice goes into the object, the API server takes
-it, and the tenant never sees a Service deleted and made again. When the webhook is bypassed (`failurePolicy: Ignore`), the engine's
-plan for Services sets things right.
+The API server calls this mutating webhook before it allocates an address, for a new Service or for one that was only an external name.
+The host's choice goes into the object, the API server takes it, and the tenant never sees a Service deleted and made again. When the
+webhook is bypassed (`failurePolicy: Ignore`), the engine's plan for Services sets things right.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ CONFIGURATIONS = Resource(
 )
 NAME = "sublet-services"
 _SERVICES = Resource("", "v1", "services", "Service", namespaced=True)
+_EXTERNAL = "ExternalName"
+_GETS_AN_ADDRESS = (
+    f"request.operation == 'CREATE' || oldObject.spec.type == '{_EXTERNAL}' && object.spec.type != '{_EXTERNAL}'"
+)
 _PROMISE = 20.0
 _TIMEOUT = 5
 
@@ -67,12 +71,12 @@ def configuration(ca_bundle: bytes, *, port: int = PORT) -> Object:
                 # Said though they are defaults, so that it shows when a tenant narrows them.
                 "namespaceSelector": {},
                 "objectSelector": {},
-                "matchConditions": [],
+                "matchConditions": [{"name": "gets-an-address", "expression": _GETS_AN_ADDRESS}],
                 "rules": [
                     {
                         "apiGroups": [""],
                         "apiVersions": ["v1"],
-                        "operations": ["CREATE"],
+                        "operations": ["CREATE", "UPDATE"],
                         "resources": ["services"],
                         "scope": "Namespaced",
                     }
@@ -128,30 +132,41 @@ class ServiceAdmission:
         key = Key(self._rule.key, namespace, name)
         if request.get("dryRun") or not name or (namespace, name) == services.KUBERNETES:
             return []
-        if not services.has_address(virtual) or self._known(key):
+        new = request.get("operation") != "UPDATE"
+        if not services.has_address(virtual) or (new and self._known(key)):
             # No address to agree on, or the API server is about to answer AlreadyExists.
             return []
         self._promise(key, _PROMISE)
-        host = self._on_host(key) or await self._host_service(key, virtual)
+        named = {**virtual, "metadata": {**virtual["metadata"], "namespace": key.namespace, "name": key.name}}
+        body = services.with_address(services.to_host(self._rule, key, named, self._context), named)
+        host = self._on_host(key) or await self._made(key, body, virtual)
+        if host is not None and not new:
+            host = await self._addressed(host, body, virtual)
         if host is None or not services.has_address(host):
             return []
         self._written(host)
         return operations(virtual, host)
 
-    async def _host_service(self, key: Key, virtual: Object) -> Object | None:
-        named = {**virtual, "metadata": {**virtual["metadata"], "namespace": key.namespace, "name": key.name}}
-        body = services.with_address(services.to_host(self._rule, key, named, self._context), named)
-        namespace, name = self._context.host_namespace, body["metadata"]["name"]
+    async def _made(self, key: Key, body: Object, virtual: Object) -> Object | None:
         try:
-            return await self._host.create(_SERVICES, body, namespace=namespace)
+            return await self._host.create(_SERVICES, body, namespace=self._context.host_namespace)
         except AlreadyExists:
-            return await self._existing(key, name)
+            return await self._existing(key, body["metadata"]["name"])
         except ApiError as error:
-            asked = virtual["spec"]
-            by_hand = asked.get("clusterIP") or any(port.get("nodePort") for port in asked.get("ports") or ())
-            if by_hand and error.status == 422:
-                raise
-            log.warning("the host refused a Service", extra={"object": str(key), "error": str(error)})
+            _bear(error, virtual)
+            return None
+
+    async def _addressed(self, host: Object, body: Object, virtual: Object) -> Object | None:
+        """The host Service as one with an address, if it has been an external name so far."""
+        if services.has_address(host):
+            return host
+        spec = {**body["spec"], "externalName": None}
+        try:
+            return await self._host.patch(
+                _SERVICES, self._context.host_namespace, host["metadata"]["name"], {"spec": spec}
+            )
+        except ApiError as error:
+            _bear(error, virtual)
             return None
 
     async def _existing(self, key: Key, name: str) -> Object | None:
@@ -160,6 +175,15 @@ class ServiceAdmission:
             if identify(found, self._rule.key, self._context.cluster) == key:
                 return found
         return None
+
+
+def _bear(error: ApiError, virtual: Object) -> None:
+    """Notes that the host refused a Service; raises what it said when that is about something the tenant asked for by hand."""
+    asked = virtual["spec"]
+    by_hand = asked.get("clusterIP") or any(port.get("nodePort") for port in asked.get("ports") or ())
+    if by_hand and error.status == 422:
+        raise error
+    log.warning("the host refused a Service", extra={"service": virtual["metadata"].get("name"), "error": str(error)})
 
 
 def operations(virtual: Object, host: Object) -> list[Object]:

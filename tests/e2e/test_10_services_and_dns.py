@@ -329,6 +329,12 @@ def test_a_service_may_change_its_type(release: Release, kubectl: Kubectl) -> No
     kubectl("patch", "service", "moody", "--patch", json.dumps(change))
     assert eventually(lambda: on_both_sides(type="ExternalName", externalName="example.com"), patience=10)
 
+    identity = kubectl.get("service", "moody")["metadata"]["uid"]
+    kubectl("patch", "service", "moody", "--patch", '{"spec": {"type": "ClusterIP", "externalName": null}}')
+    service_ = kubectl.get("service", "moody")
+    assert service_["metadata"]["uid"] == identity
+    assert eventually(lambda: on_both_sides(type="ClusterIP", clusterIP=service_["spec"]["clusterIP"]), patience=10)
+
 
 def test_a_removed_service_is_removed_on_the_host(release: Release, kubectl: Kubectl) -> None:
     kubectl.apply(service("brief", app="web"))

@@ -153,6 +153,38 @@ async def test_asking_twice_gives_the_same_address():
     assert len(it.host.of("services")) == 1
 
 
+def external(*, on_host: bool = True) -> Asked:
+    """A tenant's Service that is an external name, on the host too unless the engine has not come to it yet."""
+    it = Asked(known=True)
+    if on_host:
+        named = to_host(rule("services"), KEY, service(type="ExternalName", externalName="a.example"), context())
+        it.host.put("services", named)
+    return it
+
+
+@pytest.mark.parametrize("on_host", [True, False])
+async def test_an_external_name_that_becomes_a_service_gets_the_hosts_address(on_host):
+    it = external(on_host=on_host)
+    admitted = await it.admitted(service(type="NodePort", selector={"app": "web"}), operation="UPDATE")
+    made = it.host.find("services", HOST_NAMESPACE, there())
+    assert made["spec"]["clusterIP"] == admitted["spec"]["clusterIP"] == "10.0.0.9"
+    assert made["spec"]["ports"][0]["nodePort"] == admitted["spec"]["ports"][0]["nodePort"]
+    assert "externalName" not in made["spec"]
+    assert it.written[-1]["metadata"]["name"] == there()
+
+
+async def test_an_external_name_whose_change_the_host_refuses_for_now_is_admitted_without_an_address():
+    it = external()
+    it.host.refuse("patch", "services", failing(500))
+    assert await it.admitted(service(), operation="UPDATE") == service()
+
+
+async def test_an_address_that_the_host_does_not_give_to_what_was_an_external_name_is_refused():
+    it = external()
+    it.host.refuse("patch", "services", invalid())
+    assert not (await it.answer(service(clusterIP="10.0.0.7"), operation="UPDATE"))["allowed"]
+
+
 async def test_a_strangers_service_under_our_name_gives_no_address():
     it = Asked()
     it.host.put("services", {"metadata": {"name": there(), "namespace": HOST_NAMESPACE}, "spec": ALLOCATED})
@@ -221,6 +253,14 @@ def test_the_configuration_never_stands_in_the_way():
     assert hook["sideEffects"] == "NoneOnDryRun"
     assert hook["clientConfig"]["url"].startswith("https://localhost:")
     assert base64.b64decode(hook["clientConfig"]["caBundle"]) == b"CA"
+
+
+def test_of_updates_only_those_are_asked_about_that_bring_an_address():
+    (hook,) = WANTED["webhooks"]
+    assert hook["rules"][0]["operations"] == ["CREATE", "UPDATE"]
+    assert [condition["expression"] for condition in hook["matchConditions"]] == [
+        "request.operation == 'CREATE' || oldObject.spec.type == 'ExternalName' && object.spec.type != 'ExternalName'"
+    ]
 
 
 @pytest.mark.parametrize("before", [None, {"metadata": {"name": NAME}, "webhooks": []}])
