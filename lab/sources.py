@@ -8,7 +8,7 @@ from pathlib import Path
 from lab import debian, layout, packages, shell, toolchain
 
 _FOLDER = Path(__file__).parent / "images"
-_IN_C = {name: _FOLDER / f"{name}.c" for name in ("pause", "nnp")}
+_IN_C = {name: _FOLDER / f"{name}.c" for name in ("pause", "nnp", "sh")}
 
 
 def fetch(name: str) -> Path:
