@@ -1,8 +1,11 @@
 """Plans for Services.
 
 Normally the admission webhook has made the host Service before the virtual one exists, and nothing is left but to follow changes.
-When it was bypassed, the host is asked for the virtual Service's address; if it cannot have that one, the virtual Service is made
-again with the host's. Node ports go the same way: the tenant's if the host can give them, else the host's.
+When it was bypassed, the host is asked for the virtual Service's address; if it cannot have that one, the virtual Service moves to the
+host's. Node ports go the same way: the tenant's if the host can give them, else the host's.
+
+An address cannot be changed, but the type ExternalName has none: the virtual Service becomes that for a moment and comes back with the
+host's address. It is never away: its uid stays, and if the tenant deletes it meanwhile, it is deleted.
 """
 
 from __future__ import annotations
@@ -10,14 +13,21 @@ from __future__ import annotations
 import json
 
 from syncer.names import PREFIX, Key, Object
-from syncer.plan.actions import Action, Attempt, Create, Delete, Later, Side
+from syncer.plan.actions import Action, Attempt, Create, Later, Side
 from syncer.plan.generic import SAME, give_back, merge_difference, patch_of, removal
 from syncer.rules import services
 from syncer.rules.context import Context
 from syncer.rules.metadata import metadata_patch
 from syncer.rules.table import Rule
 
-_SERVER_SET = ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", "deletionTimestamp")
+_LOST_ON_THE_WAY = (
+    "type",
+    "externalTrafficPolicy",
+    "internalTrafficPolicy",
+    "allocateLoadBalancerNodePorts",
+    "loadBalancerClass",
+)
+"""Fields that the API server takes from a Service that becomes an ExternalName, beside what its allocators gave."""
 _REMOVABLE = (
     "selector",
     "externalName",
@@ -36,8 +46,8 @@ Some load balancers write down the IP that they give in `loadBalancerIP`, and wo
 _RELEASED = 0.3
 """Seconds in which a host gives back the address of a Service that is gone."""
 
-REPLACEMENT = PREFIX + "replacement"
-"""Annotation of a host Service: the virtual Service, as JSON, that is being deleted and made again. A crash in between loses nothing."""
+MOVING = PREFIX + "moving"
+"""Annotation of a virtual Service that is on its way to another address: the fields, as JSON, that it gets back."""
 PORTS_BY_HOST = PREFIX + "ports-by-host"
 """Annotation of a host Service: the host refused the tenant's node ports and has chosen others, which the virtual one must take."""
 
@@ -46,20 +56,20 @@ def plan(rule: Rule, key: Key, *, virtual: Object | None, host: Object | None, c
     """Actions for one Service."""
     if (key.namespace, key.name) == services.KUBERNETES:
         return []
-    notes = (host["metadata"].get("annotations") or {}) if host is not None else {}
     if virtual is None:
-        if REPLACEMENT in notes:
-            return [Create(side=Side.VIRTUAL, resource=rule.key, body=json.loads(notes[REPLACEMENT])), Later(seconds=0)]
         return removal(rule, host)
+    fields = _on_its_way(virtual)
+    if "deletionTimestamp" in virtual["metadata"] and (fields is not None or host is None or _moved(virtual, host)):
+        return []
+    if fields is not None:
+        return _arrival(rule, key, virtual, host, fields, context)
     if host is None:
-        return [] if "deletionTimestamp" in virtual["metadata"] else _creation(rule, key, virtual, context)
+        return _creation(rule, key, virtual, context)
     if _moved(virtual, host):
-        return _made_again(rule, virtual, host)
+        return _departure(rule, virtual)
     if _cannot_become(virtual, host):
         return removal(rule, host)
-    if REPLACEMENT in notes:
-        return [_note(rule, host, REPLACEMENT, None)]
-    if PORTS_BY_HOST in notes:
+    if PORTS_BY_HOST in (host["metadata"].get("annotations") or {}):
         return _take_ports(rule, virtual, host)
     wanted = services.to_host(rule, key, virtual, context)
     return [*_follow(rule, virtual, wanted, host), *give_back(rule, virtual, host)]
@@ -91,26 +101,41 @@ def _cannot_become(virtual: Object, host: Object) -> bool:
     return not named and services.is_headless(virtual) != services.is_headless(host)
 
 
-def _made_again(rule: Rule, virtual: Object, host: Object) -> list[Action]:
-    """An address cannot be changed: the virtual Service is deleted and created with the host's."""
-    if virtual["metadata"].get("deletionTimestamp"):
-        return []
-    metadata = {name: value for name, value in virtual["metadata"].items() if name not in _SERVER_SET}
-    spec = {
-        **{name: value for name, value in virtual["spec"].items() if name not in ("clusterIP", "clusterIPs")},
-        **services.allocations(host),
-        "ports": services.ports_as_on_host(virtual, host),
-    }
-    body = {"apiVersion": rule.api_version, "kind": rule.kind, "metadata": metadata, "spec": spec}
-    old = virtual["metadata"]
-    return [
-        _note(rule, host, REPLACEMENT, json.dumps(body, sort_keys=True)),
-        Delete(
-            side=Side.VIRTUAL, resource=rule.key, namespace=old["namespace"], name=old["name"], uid=old["uid"], grace=0
-        ),
-        Create(side=Side.VIRTUAL, resource=rule.key, body=body),
-        Later(seconds=0),
-    ]
+def _departure(rule: Rule, virtual: Object) -> list[Action]:
+    fields = {name: virtual["spec"][name] for name in _LOST_ON_THE_WAY if name in virtual["spec"]}
+    spec = {"type": "ExternalName", "externalName": services.NOWHERE}
+    return _step(rule, virtual, json.dumps(fields, sort_keys=True), spec)
+
+
+def _on_its_way(virtual: Object) -> Object | None:
+    """The fields that a Service on its way to another address gets back; None for any other, also one that only looks like it."""
+    spec, note = virtual["spec"], (virtual["metadata"].get("annotations") or {}).get(MOVING)
+    if note is None or (spec.get("type"), spec.get("externalName")) != ("ExternalName", services.NOWHERE):
+        return None
+    try:
+        fields = json.loads(note)
+    except ValueError:
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _arrival(
+    rule: Rule, key: Key, virtual: Object, host: Object | None, fields: Object, context: Context
+) -> list[Action]:
+    if host is None:
+        spec = {name: value for name, value in virtual["spec"].items() if name != "externalName"}
+        return _creation(rule, key, {**virtual, "spec": {**spec, **fields}}, context)
+    if not services.has_address(host):
+        return removal(rule, host)
+    ports = services.ports_as_on_host(virtual, host)
+    return _step(rule, virtual, None, {**fields, "externalName": None, **services.allocations(host), "ports": ports})
+
+
+def _step(rule: Rule, virtual: Object, note: str | None, spec: Object) -> list[Action]:
+    """One of the two updates; what the tenant changes at the same time is not overwritten."""
+    version = virtual["metadata"]["resourceVersion"]
+    body = {"metadata": {"resourceVersion": version, "annotations": {MOVING: note}}, "spec": spec}
+    return [patch_of(Side.VIRTUAL, rule.key, virtual, body), Later(seconds=0)]
 
 
 def _take_ports(rule: Rule, virtual: Object, host: Object) -> list[Action]:

@@ -9,6 +9,8 @@ from syncer.rules.table import Rule
 
 KUBERNETES = ("default", "kubernetes")
 """The virtual API server's own Service, which syncer.controlplane looks after."""
+NOWHERE = "moving.sublet.invalid"
+"""What a virtual Service points to while its address changes (plan.services); no such name can be resolved (RFC 2606)."""
 _ADDRESSES = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort")
 _HEADLESS = "None"
 
@@ -27,7 +29,7 @@ def has_address(service: Object) -> bool:
 def selects_pods(service: Object) -> bool:
     """Whether Kubernetes makes the endpoints, from a selector."""
     spec = service.get("spec") or {}
-    return bool(spec.get("selector")) and spec.get("type") != "ExternalName"
+    return bool(spec.get("selector")) and (spec.get("type") != "ExternalName" or spec.get("externalName") == NOWHERE)
 
 
 def to_host(rule: Rule, key: Key, virtual: Object, context: Context) -> Object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -11,7 +12,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from syncer.names import Object, token_secret_name
-from syncer.plan.services import REPLACEMENT
+from syncer.plan.services import MOVING
+from syncer.rules.services import NOWHERE
 from tests.integration.conftest import ApiServerPair
 from tests.integration.syncing import (
     CLAIMS,
@@ -23,6 +25,7 @@ from tests.integration.syncing import (
     SERVICES,
     VOLUMES,
     Running,
+    Side,
     eventually,
     pod,
     running,
@@ -257,21 +260,45 @@ async def test_a_service_that_becomes_a_node_port_service_ends_with_one_port_on_
     await eventually(same)
 
 
-async def test_a_service_lost_between_deletion_and_creation_is_brought_back(api_server_pair: ApiServerPair) -> None:
-    """As if the syncer had been killed while it gave a Service another address."""
+@contextlib.asynccontextmanager
+async def on_its_way(pair: ApiServerPair) -> AsyncIterator[tuple[Side, Side, Object]]:
+    """Host, virtual side and a Service, as if the syncer had been killed while it gave that another address."""
     space = f"t{uuid.uuid4().hex[:8]}"
-    async with sides(api_server_pair, space) as (host, virtual):
-        async with running(api_server_pair, host, virtual) as first:
+    async with sides(pair, space) as (host, virtual):
+        async with running(pair, host, virtual):
             made = await virtual.make(SERVICES, {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}})
-        metadata = {"name": "web", "namespace": space}
-        again = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": made["spec"]}
-        note = {"metadata": {"annotations": {REPLACEMENT: json.dumps(again)}}}
-        await host.patch(SERVICES, first.host_name("web"), note)
-        await virtual.delete(SERVICES, "web")
-        async with running(api_server_pair, host, virtual):
-            back = await eventually(lambda: virtual.get(SERVICES, "web"))
+        note = {"annotations": {MOVING: json.dumps({"type": "ClusterIP"})}}
+        away = {"type": "ExternalName", "externalName": NOWHERE}
+        await virtual.patch(SERVICES, "web", {"metadata": note, "spec": away})
+        yield host, virtual, made
 
-    assert back["spec"]["clusterIP"] == made["spec"]["clusterIP"]
+
+async def test_a_service_is_given_its_new_address_after_a_crash_and_stays_the_same(
+    api_server_pair: ApiServerPair,
+) -> None:
+    async with on_its_way(api_server_pair) as (host, virtual, made), running(api_server_pair, host, virtual):
+
+        async def back() -> Object | None:
+            found = await virtual.get(SERVICES, "web")
+            return found if found and found["spec"]["type"] == "ClusterIP" else None
+
+        found = await eventually(back)
+
+    assert found["spec"]["clusterIP"] == made["spec"]["clusterIP"]
+    assert found["metadata"]["uid"] == made["metadata"]["uid"]
+    assert MOVING not in found["metadata"].get("annotations", {})
+
+
+async def test_a_service_deleted_while_its_address_changes_stays_deleted(api_server_pair: ApiServerPair) -> None:
+    async with on_its_way(api_server_pair) as (host, virtual, _):
+        await virtual.delete(SERVICES, "web")
+        async with running(api_server_pair, host, virtual) as again:
+
+            async def away() -> bool:
+                return await host.get(SERVICES, again.host_name("web")) is None
+
+            await eventually(away)
+        assert await virtual.get(SERVICES, "web") is None
 
 
 async def test_a_deleted_service_goes_on_the_host_too(sync: Running) -> None:

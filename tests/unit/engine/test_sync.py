@@ -359,7 +359,7 @@ async def test_a_service_has_one_address_on_both_sides():
         assert await it.engine.compare() == 0
 
 
-async def test_a_service_whose_address_the_host_cannot_give_is_made_again_with_the_hosts():
+async def test_a_service_whose_address_the_host_cannot_give_takes_the_hosts_and_stays_the_same():
     async with engine_of() as it:
         it.host.refuse("create", "services", invalid("provided IP is already allocated"), times=2)
         it.host.mutate = lambda _, obj: {
@@ -370,7 +370,8 @@ async def test_a_service_whose_address_the_host_cannot_give_is_made_again_with_t
         it.start()
         await it.wait(5)
         assert it.mine("services")["spec"]["clusterIP"] == "10.0.0.9"
-        assert it.mine("services")["metadata"]["uid"] != old["metadata"]["uid"]
+        assert it.mine("services")["metadata"]["uid"] == old["metadata"]["uid"]
+        assert it.mine("services")["spec"]["type"] == "ClusterIP"
         assert await it.engine.compare() == 0
 
 

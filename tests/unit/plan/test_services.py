@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from syncer.plan import plan
 from syncer.plan.actions import Attempt, Create, Delete, Later, Patch, Side
-from syncer.plan.services import PORTS_BY_HOST, REPLACEMENT
-from syncer.rules.services import to_host
+from syncer.plan.services import MOVING, PORTS_BY_HOST
+from syncer.rules.services import NOWHERE, selects_pods, to_host
 from tests.unit.builders import context, going, key, merged, rule, stored, virtual
 
 ROW, KEY = rule("services"), key("services")
@@ -163,42 +161,75 @@ def test_node_ports_that_the_host_chose_are_taken_over_before_the_note_goes():
     assert (forget.side, forget.body) == (Side.HOST, {"metadata": {"annotations": {PORTS_BY_HOST: None}}})
 
 
-def made_again(mine=None):
-    return planned(mine or service(), hosts(clusterIP=OTHER, clusterIPs=[OTHER]))
+ELSEWHERE = {"clusterIP": OTHER, "clusterIPs": [OTHER]}
 
 
-def test_a_service_with_another_address_than_the_hosts_is_made_again_with_the_hosts():
-    note, delete, create, later = made_again()
-    assert note.side is Side.HOST
-    assert (delete.side, delete.uid, delete.grace) == (Side.VIRTUAL, "virtual-web", 0)
-    assert create.side is Side.VIRTUAL
-    assert create.body["spec"]["clusterIP"] == OTHER
-    assert later == Later(seconds=0)
+def stepped(mine, host):
+    """The virtual Service after the next step of its way to the host's address."""
+    step, later = planned(mine, host)
+    assert (step.side, step.uid, later) == (Side.VIRTUAL, "virtual-web", Later(seconds=0))
+    return merged(mine, step.body)
 
 
-def test_what_is_made_again_is_the_tenants_but_for_what_the_server_sets():
-    mine = service(sessionAffinity="ClientIP")
-    mine["metadata"] |= {"labels": {"a": "b"}, "annotations": {"c": "d"}, "creationTimestamp": "then", "generation": 3}
-    metadata = made_again(mine)[2].body["metadata"]
-    assert metadata == {"name": "web", "namespace": "shop", "labels": {"a": "b"}, "annotations": {"c": "d"}}
-    assert made_again(mine)[2].body["spec"]["sessionAffinity"] == "ClientIP"
+def lost(mine):
+    """What an API server leaves of a Service that becomes an ExternalName."""
+    kept = ("type", "externalName", "ports", "selector", "sessionAffinity")
+    return {**mine, "spec": {name: value for name, value in mine["spec"].items() if name in kept}}
 
 
-def test_a_service_on_its_way_out_is_not_made_again():
-    assert made_again(going(service())) == []
+def test_a_service_with_another_address_than_the_hosts_gets_the_hosts_by_way_of_an_external_name():
+    mine, host = service(), hosts(**ELSEWHERE)
+    between = lost(stepped(mine, host))
+    assert between["spec"]["type"] == "ExternalName"
+    after = stepped(between, host)
+    assert after["spec"] == mine["spec"] | ELSEWHERE
+    assert planned(after, host) == []
 
 
-def test_a_service_that_is_being_made_again_is_finished_after_a_crash():
-    note, _, create, _ = made_again()
-    host = merged(hosts(clusterIP=OTHER), note.body)
-    assert json.loads(host["metadata"]["annotations"][REPLACEMENT]) == create.body
-    assert planned(None, host)[0] == create
+def test_what_a_service_loses_on_the_way_comes_back():
+    ports = [{"port": 80, "protocol": "TCP", "nodePort": 30000}]
+    mine = service(type="NodePort", externalTrafficPolicy="Local", internalTrafficPolicy="Cluster", ports=ports)
+    host = hosts(mine, **ELSEWHERE)
+    assert stepped(lost(stepped(mine, host)), host)["spec"] == mine["spec"] | ELSEWHERE
 
 
-def test_the_note_of_a_replacement_goes_when_it_is_done():
-    mine = service(clusterIP=OTHER, clusterIPs=[OTHER])
-    host = hosts(mine, annotations={REPLACEMENT: "{}"}, clusterIP=OTHER, clusterIPs=[OTHER])
-    assert [action.body for action in planned(mine, host)] == [{"metadata": {"annotations": {REPLACEMENT: None}}}]
+def test_neither_step_overwrites_what_the_tenant_changes_at_the_same_time():
+    mine, host = service(), hosts(**ELSEWHERE)
+    for state in (mine, lost(stepped(mine, host))):
+        assert planned(state, host)[0].body["metadata"]["resourceVersion"] == state["metadata"]["resourceVersion"]
+
+
+def test_a_service_deleted_on_its_way_stays_deleted():
+    host = hosts(**ELSEWHERE)
+    between = lost(stepped(service(), host))
+    assert planned(going(between), host) == []
+    (action,) = planned(None, host)
+    assert isinstance(action, Delete)
+    assert action.side is Side.HOST
+
+
+def test_a_service_on_its_way_out_is_not_given_another_address():
+    assert planned(going(service()), hosts(**ELSEWHERE)) == []
+
+
+def test_a_service_whose_host_service_goes_while_it_is_on_its_way_gets_one_as_it_was():
+    mine = service(selector={"app": "web"})
+    between = lost(stepped(mine, hosts(mine, **ELSEWHERE)))
+    (create,) = planned(between)
+    assert create.body["spec"] == to_host(ROW, KEY, mine, context())["spec"]
+
+
+def test_a_service_on_its_way_keeps_its_endpoints_to_its_selector():
+    mine = service(selector={"app": "web"})
+    assert selects_pods(lost(stepped(mine, hosts(mine, **ELSEWHERE))))
+
+
+@pytest.mark.parametrize("note", [None, "no JSON", "[]"])
+def test_a_tenants_own_external_name_is_on_no_way(note):
+    mine = service(type="ExternalName", externalName=NOWHERE, clusterIP=None, clusterIPs=None)
+    mine["metadata"]["annotations"] = {MOVING: note} if note else {}
+    (create,) = planned(mine)
+    assert (create.side, create.body["spec"]["type"]) == (Side.HOST, "ExternalName")
 
 
 def test_the_load_balancers_address_comes_back():
