@@ -15,7 +15,9 @@ from xml.etree import ElementTree as ET
 ALL = PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 _STATUS = {PASSED: PASSED, FAILED: FAILED, "panicked": FAILED, "timedout": FAILED, SKIPPED: SKIPPED}
 _LEAF = re.compile(r"^\[It\] ")
-_ENDED = re.compile(r"^• (\[[A-Z]+\] )?\[([0-9.]+) seconds\]\n(.+) \[[^\[\]]*\]$", re.MULTILINE)
+_RULE = "\n" + "-" * 30 + "\n"
+_ENDED = re.compile(r"^• (\[[A-Z]+\] )?\[([0-9.]+) seconds\]$", re.MULTILINE)
+_NAMED = re.compile(r"^(\[sig-.+) \[[^\[\]]*\]$", re.MULTILINE)
 _MESSAGE_LENGTH = 4000
 
 
@@ -56,11 +58,14 @@ def _texts(case: ET.Element, kind: str) -> Iterable[str]:
 
 
 def read_output(text: str) -> dict[str, Outcome]:
-    """The specs that ended so far, from what ginkgo prints while it runs."""
-    return {
-        name.replace(" [It] ", " "): Outcome(status=FAILED if mark else PASSED, seconds=round(float(seconds), 1))
-        for mark, seconds, name in _ENDED.findall(text)
-    }
+    """The specs that ended so far, from what ginkgo prints while it runs: a section for each, with its name before or after its end."""
+    found = {}
+    for section in text.split(_RULE):
+        ended, named = _ENDED.search(section), _NAMED.search(section)
+        if ended and named:
+            status = FAILED if ended[1] else PASSED
+            found[named[1].replace(" [It] ", " ")] = Outcome(status=status, seconds=round(float(ended[2]), 1))
+    return found
 
 
 def load(file: Path) -> dict[str, Outcome]:

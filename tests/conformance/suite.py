@@ -106,7 +106,7 @@ def _log(run: Run) -> Path:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Lets a suite that still runs clear up and write its report, and ends it when it does not."""
     if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGTERM)  # ginkgo does not hand it on
         try:
             process.wait(_GRACE)
         except subprocess.TimeoutExpired:

@@ -22,7 +22,7 @@ JUNIT = f"""<?xml version="1.0"?>
   <testcase name="[It] not chosen" status="skipped" time="0"><skipped message="skipped"/></testcase>
   <testcase name="[It] not for this cluster" status="skipped" time="0.2"><skipped message="skipped - needs 3 nodes"/></testcase>
 </testsuite></testsuites>"""
-OUTPUT = f"""
+SIDE_BY_SIDE = f"""
 SSSSS
 ------------------------------
 • [4.123 seconds]
@@ -32,6 +32,22 @@ k8s.io/kubernetes@v1.36.3/test/e2e/node/pods.go:90
 • [FAILED] [61.550 seconds]
 [sig-network] DNS [It] should break [Serial] [Conformance] [sig-network, Serial, Conformance]
 k8s.io/kubernetes@v1.36.3/test/e2e/network/dns.go:62
+"""
+ONE_BY_ONE = f"""
+------------------------------
+{WORKS} [sig-node, Conformance]
+k8s.io/kubernetes@v1.36.3/test/e2e/node/pods.go:90
+  STEP: Creating a kubernetes client
+• [4.123 seconds]
+------------------------------
+{BREAKS} [sig-network, Serial, Conformance]
+k8s.io/kubernetes@v1.36.3/test/e2e/network/dns.go:62
+  STEP: Creating a kubernetes client
+• [FAILED] [61.550 seconds]
+[sig-network] DNS [It] should break [Serial] [Conformance] [sig-network, Serial, Conformance]
+------------------------------
+[sig-node] Pods should be under way [Conformance] [sig-node, Conformance]
+k8s.io/kubernetes@v1.36.3/test/e2e/node/pods.go:99
 """
 
 
@@ -57,8 +73,9 @@ def test_a_spec_that_excused_itself_keeps_the_excuse(report) -> None:
     assert report["not for this cluster"] == Outcome(status="skipped", seconds=0.2, message="needs 3 nodes")
 
 
-def test_output_of_a_running_suite_tells_the_same_names_and_ends_as_its_report(report) -> None:
-    seen = results.read_output(OUTPUT)
+@pytest.mark.parametrize("output", [SIDE_BY_SIDE, ONE_BY_ONE], ids=["side by side", "one by one"])
+def test_output_of_a_running_suite_tells_the_same_names_and_ends_as_its_report(report, output) -> None:
+    seen = results.read_output(output)
 
     assert {name: outcome.status for name, outcome in seen.items()} == {
         name: report[name].status for name in (WORKS, BREAKS)
