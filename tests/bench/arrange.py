@@ -19,7 +19,7 @@ from lab import cluster, commands, kwok, layout
 from tests.bench import network
 from tests.bench.sizes import Sizes
 from tests.bench.targets import Address
-from tests.e2e.tenancy import CommandFailed, Release, install, tenant_kubeconfig, uninstall
+from tests.e2e.tenancy import CommandFailed, host_kubectl, install, remove, tenant_kubeconfig
 
 _PODS_PER_NODE = 110
 _ROOT = Path(__file__).parents[2]
@@ -66,8 +66,8 @@ def installed(wanted: Sequence[Installation]) -> Iterator[list[Address]]:
         for item in wanted:
             namespace = f"figures-{uuid.uuid4().hex[:6]}"
             arguments = [f"--values={item.values}"] if item.values else []
+            stack.callback(removed, item.name, namespace)
             release = install(item.name, namespace, folder, *arguments)
-            stack.callback(_uninstalled, release)
             kubeconfig = tenant_kubeconfig(release.host, item.name, namespace, folder)
             found.append(Address(name=item.name, kubeconfig=kubeconfig, host_namespace=namespace))
         yield found
@@ -93,9 +93,10 @@ def about(sizes: Sizes, arguments: Sequence[str]) -> dict[str, object]:
     }
 
 
-def _uninstalled(release: Release) -> None:
+def removed(name: str, namespace: str) -> None:
+    """Removes a release and its host namespace, as far as they came to be."""
     with contextlib.suppress(CommandFailed, subprocess.TimeoutExpired):
-        uninstall(release)
+        remove(host_kubectl(), name, namespace)
 
 
 def _fake_nodes() -> int:

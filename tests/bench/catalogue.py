@@ -40,6 +40,7 @@ MEASURES = {
     "burst.objects": Measure("burst", "all on the host", "s"),
     "burst.running": Measure("burst", "all seen Running", "s"),
     "burst.gone": Measure("burst", "all deleted: all gone", "s"),
+    "burst.client": Measure("burst", "processor time of the measuring process until then", "% of a core"),
     "burst.memory": Measure("burst", "memory of the control plane then", "MiB"),
     "requests.writes": Measure("requests", "writes to the host", "per pod"),
     "requests.reads": Measure("requests", "reads from the host", "per pod"),

@@ -78,10 +78,12 @@ async def burst(bench: Bench) -> None:
         for _ in range(bench.sizes.bursts):
             for target in bench.targets:
                 view = seen[target.name]
-                began = time.perf_counter()
+                began, busy = time.perf_counter(), time.process_time()
                 marks = await create(target, bench.sizes.burst)
                 found["objects"][target.name].append(await view.outside.all(marks, "there") - began)
-                found["running"][target.name].append(await view.inside.all(marks, "running") - began)
+                taken = await view.inside.all(marks, "running") - began
+                found["running"][target.name].append(taken)
+                found["client"][target.name].append((time.process_time() - busy) / taken * 100)
                 memory[target.name] = await controlplane.memory(target)
                 began = time.perf_counter()
                 await remove(target, marks)
