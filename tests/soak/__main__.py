@@ -25,7 +25,7 @@ from tests.e2e import fake_nodes, processes
 from tests.e2e.objects import Object
 from tests.e2e.tenancy import CommandFailed, Release, eventually, inside, install, uninstall
 from tests.soak import checks, memory
-from tests.soak.chaos import Chaos
+from tests.soak.chaos import CONTROL_PLANE, Chaos
 from tests.soak.load import Load
 from tests.soak.report import Checkpoint, Findings
 
@@ -157,6 +157,7 @@ class Soak:
         found.wrong = [
             *self._load.refused,
             *checks.unasked_restarts(self._chaos.kills, self._pods),
+            *checks.unasked_replacements(self._chaos.struck[CONTROL_PLANE], self._pods),
             *memory.growing(found.lives),
         ]
         return found

@@ -16,9 +16,10 @@ from syncer.kube.errors import KubeError, NotFound
 from syncer.kube.resource import Resource
 from syncer.names import host_name
 from tests.e2e import processes
-from tests.e2e.tenancy import Release
+from tests.e2e.tenancy import CommandFailed, Release
 from tests.soak.load import CONFIG_MAPS, PODS, SERVICES, Load
 
+CONTROL_PLANE = "control-plane pod"
 _KILLS_PER_POD = 8
 """After so many the pod is deleted: the kubelet starts a container again at once, then after 10 s, 20 s, 40 s, ..."""
 _PAUSE = {"rough": (15.0, 35.0), "long": (60.0, 100.0)}
@@ -66,11 +67,14 @@ class Chaos:
                 await strike()
 
     async def _strike(self) -> None:
-        uid = (await asyncio.to_thread(processes.pod_of, self._release))["metadata"]["uid"]
+        try:
+            uid = (await asyncio.to_thread(processes.pod_of, self._release))["metadata"]["uid"]
+        except CommandFailed:  # it has been deleted and its successor is not made yet
+            return
         spent = sum(count for (pod, _), count in self.kills.items() if pod == uid) >= _KILLS_PER_POD
         if self.rough and (spent or self._chance.random() < _DELETION):
             await self._host.delete(PODS, self._release.namespace, self._release.pod)
-            self.struck["control-plane pod"] += 1
+            self.struck[CONTROL_PLANE] += 1
             return
         names = [name for name in processes.CONTAINERS if self.rough or name != "syncer"]
         for name in self._chance.sample(names, 2 if self._chance.random() < _DOUBLE else 1):

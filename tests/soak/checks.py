@@ -43,6 +43,12 @@ def unasked_restarts(kills: Mapping[tuple[str, str], int], pods: Mapping[str, Ob
     ]
 
 
+def unasked_replacements(deletions: int, pods: Mapping[str, Object]) -> list[str]:
+    """Whether somebody else took the control plane's pod away, which spoils a soak, as a sentence. `pods`: by uid."""
+    found = len(pods) - 1
+    return [f"the control plane's pod was replaced {found} times, but deleted {deletions} times"] * (found > deletions)
+
+
 def _wrong(release: Release, kubectl: Kubectl, ledger: Ledger) -> list[str]:
     mine, host = _tenants(kubectl), agreement.on_host(release, kubectl.namespace)
     wrong = broken(ledger, mine, whose="tenant's side") + broken(ledger, _hosts(host), whose="host", carried=True)

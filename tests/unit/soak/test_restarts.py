@@ -1,6 +1,6 @@
 """Which starts of containers somebody has to answer for."""
 
-from tests.soak.checks import unasked_restarts
+from tests.soak.checks import unasked_replacements, unasked_restarts
 
 
 def pods(**counts):
@@ -19,3 +19,10 @@ def test_a_start_that_nobody_asked_for_is_told():
 
 def test_kills_of_another_pod_do_not_count():
     assert unasked_restarts({("u2", "syncer"): 1}, pods(syncer=1)) != []
+
+
+def test_a_pod_that_somebody_else_deleted_is_told():
+    seen = {"u1": {}, "u2": {}, "u3": {}}
+
+    assert unasked_replacements(2, seen) == []
+    assert unasked_replacements(1, seen) == ["the control plane's pod was replaced 2 times, but deleted 1 times"]
