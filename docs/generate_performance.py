@@ -30,7 +30,8 @@ def wanted() -> dict[Path, str]:
     results = load(RESULTS)
     head, _, rest = PAGE.read_text().partition(BEGIN)
     _, _, tail = rest.partition(END)
-    return {PAGE: f"{head}{BEGIN}\n{report.page(results)}\n{END}{tail}", PICTURE: plot.svg(results)}
+    figures = f"![The figures in pictures]({PICTURE.name})\n\n{report.page(results)}"
+    return {PAGE: f"{head}{BEGIN}\n{figures}\n{END}{tail}", PICTURE: plot.svg(results)}
 
 
 def main() -> int:

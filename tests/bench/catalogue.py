@@ -32,6 +32,7 @@ FAMILIES = {
 """Name -> heading."""
 
 MEASURES = {
+    "serial.accepted": Measure("serial", "create → accepted", "ms"),
     "serial.object": Measure("serial", "create accepted → pod on the host", "ms"),
     "serial.running": Measure("serial", "create → Running seen", "ms"),
     "serial.status": Measure("serial", "Running on the host → Running seen", "ms"),

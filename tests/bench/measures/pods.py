@@ -25,6 +25,7 @@ _PAUSE = 0.05
 class Life:
     """What one pod's life took, in seconds; `status` is nothing for the bare host."""
 
+    accepted: float
     object: float
     running: float
     status: float
@@ -44,6 +45,7 @@ async def live(target: Target, view: View, *, token: bool = False) -> Life:
     await target.delete(mark)
     ended, gone = await asyncio.gather(view.outside.when(mark, "gone"), view.inside.when(mark, "gone"))
     return Life(
+        accepted=accepted - began,
         object=there - accepted,
         running=running - began,
         status=running - running_there,
@@ -63,7 +65,7 @@ async def serial(bench: Bench) -> None:
                 for target in bench.targets:
                     lives[target.name].append(await live(target, seen[target.name], token=token))
                     await asyncio.sleep(_PAUSE)
-            for measure in ("object", "running", "status", "ended", "gone"):
+            for measure in ("accepted", "object", "running", "status", "ended", "gone"):
                 samples = {name: [getattr(life, measure) for life in found] for name, found in lives.items()}
                 if measure == "status":
                     samples = {target.name: samples[target.name] for target in bench.virtual}
