@@ -21,6 +21,7 @@ import h11
 from syncer.kubelet.answers import explain, plain, shown
 from syncer.kubelet.routes import LOGS, HostRequest, Locate, Refusal, translate
 from syncer.kubelet.splice import Uplink, both, nowhere, pump
+from syncer.kubelet.tail import pass_log
 from syncer.kubelet.tls import TlsStream, listen
 from syncer.kubelet.upstream import Answer, Upstream, UpstreamError
 
@@ -201,8 +202,10 @@ class KubeletServer:
                 self._observe(request.route, answer.status, time.perf_counter() - began)
                 if answer.switched:
                     uplink.switch(answer.stream)
-                if answer.passes:
+                if answer.switched:
                     await pump(answer.stream, client.write, first=answer.start)
+                elif answer.passes:
+                    await pass_log(answer.start, answer.stream, client.write)
                 else:
                     await client.write(_explained(request, answer))
         except UpstreamError as error:
