@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import NoReturn
 
+import orjson
 from cachetools import TTLCache
 
 from syncer.engine.warnings import EVENTS
@@ -45,18 +46,23 @@ class EventMirror:
         self._kinds = kinds
         """Kubernetes kind -> rule key of every kind that crosses the border."""
         self._known: TTLCache[str, None] = TTLCache(maxsize=_REMEMBERED, ttl=_LIFE)
-        self._waiting: asyncio.Queue[Object] = asyncio.Queue(_WAITING)
+        self._waiting: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
+        """JSON: parsed, thousands of events would take many times the memory."""
 
     async def run(self) -> None:
         """Mirrors until cancelled. Events that the virtual cluster has already are not written again."""
-        for event in await self._virtual.list(EVENTS):
-            self._known[f"{event['metadata']['namespace']}/{event['metadata']['name']}"] = None
+        await self._learn_what_is_told()
         async with asyncio.TaskGroup() as tasks:
             for _ in range(_WRITERS):
                 tasks.create_task(self._write_for_ever())
             tasks.create_task(
                 reflect(self._host, EVENTS, self, namespace=self._context.host_namespace, silence=_SILENCE)
             )
+
+    async def _learn_what_is_told(self) -> None:
+        async for page in self._virtual.pages(EVENTS):  # there may be very many: never all in memory at once
+            for event in page.items:
+                self._known[f"{event['metadata']['namespace']}/{event['metadata']['name']}"] = None
 
     def begin(self) -> None:
         """Part of Sink."""
@@ -78,7 +84,7 @@ class EventMirror:
         """A new event, or one counted up. When too many wait, the newest are left out: nothing depends on them."""
         self._note_lost_node(obj)
         try:
-            self._waiting.put_nowait(obj)
+            self._waiting.put_nowait(orjson.dumps(obj))
         except asyncio.QueueFull:
             log.debug("an event was left out")
 
@@ -107,7 +113,7 @@ class EventMirror:
         while True:
             event = await self._waiting.get()
             try:
-                await self._write(event)
+                await self._write(orjson.loads(event))
             except KubeError as error:
                 log.debug("an event could not be written", extra={"error": str(error)})
             except Exception:

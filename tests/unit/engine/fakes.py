@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import copy
 import selectors
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from syncer.engine.index import Index
+from syncer.kube.client import Page
 from syncer.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, KubeError, NotFound
 from syncer.kube.resource import Resource
 from syncer.kube.transport import Response
@@ -129,6 +130,12 @@ class FakeServer:
     async def list(self, resource: Resource, namespace: str | None = None, **_: Any) -> list[Object]:
         await self._received("list", resource, "")
         return [copy.deepcopy(obj) for obj in self.of(resource.key)]
+
+    async def pages(self, resource: Resource, namespace: str | None = None, **_: Any) -> AsyncIterator[Page]:
+        """One object a page."""
+        await self._received("list", resource, "")
+        for obj in self.of(resource.key):
+            yield Page([copy.deepcopy(obj)], "0")
 
     async def create(
         self, resource: Resource, obj: Object, *, namespace: str | None = None, dry_run: bool = False

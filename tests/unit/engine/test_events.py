@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from syncer.engine.events import EventMirror
@@ -46,6 +47,27 @@ async def test_events_of_the_host_reach_the_tenant():
     async with engine_of() as it:
         await running(it)
         assert await told(it, about(it.theirs("pods"))) == ["Started"]
+
+
+async def test_events_that_the_tenant_has_already_are_not_told_again_after_a_restart():
+    async with engine_of() as it:
+        await running(it)
+        event = about(it.theirs("pods"))
+        await told(it, event)
+        restarted = mirror_of(it)
+        await restarted._learn_what_is_told()
+        it.virtual.calls.clear()
+        await restarted._write(event)
+        assert it.virtual.said == []
+
+
+async def test_events_wait_as_text_since_parsed_they_would_fill_the_memory():
+    async with engine_of() as it:
+        await running(it)
+        mirror = mirror_of(it)
+        event = about(it.theirs("pods"))
+        mirror.changed(event)
+        assert mirror._waiting.get_nowait() == orjson.dumps(event)
 
 
 async def test_events_about_an_earlier_host_pod_of_the_same_name_are_not_laid_on_its_successor():
