@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,8 @@ class Target:
     host: Client
     space: str
     host_namespace: str
+    accounts: tuple[str, ...] = ()
+    """ServiceAccounts of its control plane."""
 
     @property
     def bare(self) -> bool:
@@ -67,17 +69,15 @@ class Target:
 
     async def control_plane(self) -> list[Object]:
         """The host pods of its control plane; none for the bare host."""
-        pods = [] if self.bare else await self.host.list(PODS, self.host_namespace)
-        return [pod for pod in pods if _keeper(pod) in _KEEPERS]
+        found = []
+        for account in self.accounts:  # without looking through thousands of tenant's pods
+            selector = f"spec.serviceAccountName={account}"
+            found += await self.host.list(PODS, self.host_namespace, field_selector=selector)
+        return [pod for pod in found if _is_kept(pod)]
 
-    async def users(self) -> set[str]:
-        """The names under which its control plane speaks to the host."""
-        accounts = {pod["spec"]["serviceAccountName"] for pod in await self.control_plane()}
-        return {f"system:serviceaccount:{self.host_namespace}:{account}" for account in accounts}
-
-    async def asked(self, *, since: int) -> list[audit.Request]:
+    def asked(self, *, since: int) -> list[audit.Request]:
         """What its control plane has asked of the host after a position of the audit log."""
-        users = await self.users()
+        users = {f"system:serviceaccount:{self.host_namespace}:{account}" for account in self.accounts}
         return [request for request in audit.requests(since=since) if request.user in users]
 
     async def clear(self) -> None:
@@ -112,6 +112,7 @@ async def opened(addresses: list[Address]) -> AsyncIterator[list[Target]]:
             host=host,
             space=space,
             host_namespace=address.host_namespace,
+            accounts=await _accounts(host, address.host_namespace),
         )
         for address in addresses
     ]
@@ -165,11 +166,15 @@ async def _remove_space(target: Target) -> None:
         await eventually(is_gone, patience=180)
 
 
-def _keeper(pod: Object) -> str:
-    owners: Iterator[Object] = (
-        owner for owner in pod["metadata"].get("ownerReferences", ()) if owner.get("controller")
-    )
-    return next((str(owner["kind"]) for owner in owners), "")
+async def _accounts(host: Client, namespace: str) -> tuple[str, ...]:
+    kept = [pod for pod in await host.list(PODS, namespace) if _is_kept(pod)]
+    return tuple(sorted({pod["spec"]["serviceAccountName"] for pod in kept}))
+
+
+def _is_kept(pod: Object) -> bool:
+    """Whether a controller of the host keeps the pod, which none does with those of a virtual cluster."""
+    owners = pod["metadata"].get("ownerReferences", ())
+    return any(owner.get("controller") and owner["kind"] in _KEEPERS for owner in owners)
 
 
 def _is_marked(pod: Object) -> bool:

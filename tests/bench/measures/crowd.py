@@ -91,7 +91,7 @@ async def idle(full: Crowd) -> None:
     await asyncio.sleep(bench.sizes.settle)
     position, before = audit.position(), await controlplane.cpu(target)
     await asyncio.sleep(bench.sizes.idle)
-    after, asked = await controlplane.cpu(target), await target.asked(since=position)
+    after, asked = await controlplane.cpu(target), target.asked(since=position)
     watches = sum(request.watches for request in asked)
     bench.record("idle.requests", "in all", target.name, len(asked) - watches)
     bench.record("idle.watches", "in all", target.name, watches)
@@ -117,7 +117,8 @@ async def growth(full: Crowd) -> None:
         bench.record("growth.cpu", f"{full.label}, {part}", target.name, value)
         found[target.name, f"processor time, {part}"] = value
     for (name, title), value in found.items():
-        if (few := full.with_few.get((name, title), 0.0)) > 0:
+        few = full.with_few.get((name, title), 0.0)
+        if few > 0 and value > 0:  # the bare host's own latency may be nothing
             bench.record("growth.factor", title, name, value / few)
     full.with_few = full.with_few or found
 

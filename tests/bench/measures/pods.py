@@ -125,7 +125,7 @@ async def requests(bench: Bench) -> None:
                 for _ in range(bench.sizes.lives):
                     await live(target, view, token=token)
                 await asyncio.sleep(1)  # for the Secrets of the last pod
-                _count(bench, target, variant, await target.asked(since=position))
+                _count(bench, target, variant, target.asked(since=position))
             await target.delete(keeper)
 
 

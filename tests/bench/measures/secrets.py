@@ -32,7 +32,7 @@ async def secrets(bench: Bench) -> None:
             bench.record("secrets.memory", part, target.name, size - before.get(part, 0.0))
         await asyncio.gather(*(_delete(target, name) for name in names))
         await asyncio.sleep(_AFTERWARDS)
-        asked = [request for request in await target.asked(since=position) if not request.watches]
+        asked = [request for request in target.asked(since=position) if not request.watches]
         bench.record("secrets.requests", "creating and deleting", target.name, len(asked))
 
 
