@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import orjson
 from prometheus_client import generate_latest
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from syncer import plan
 from syncer.controlplane import admission, api_service, exports, manifests, service_range, serving
@@ -114,8 +114,12 @@ class Syncer:
 
     async def _make_engine(self) -> Engine:
         cluster = self.settings.cluster
-        found_owner, address, version = await asyncio.gather(
-            owner.find(self.host, cluster), self._patiently(self._api_address), self._patiently(self._virtual_version)
+        found_owner, ranges, address, version = await asyncio.gather(
+            owner.find(self.host, cluster),
+            service_range.detect(self.host, cluster.namespace, given=cluster.service_cidr),
+            self._patiently(self._api_address, pause=2.0),
+            # It starts beside us on this machine, and everything waits for it.
+            self._patiently(self._virtual_version, pause=0.2),
         )
         engine = Engine(
             settings=self.settings,
@@ -128,20 +132,22 @@ class Syncer:
         )
         engine.world.api_service_address = address
         log.info("both API servers answer", extra={"cluster": cluster.name, "version": version})
-        ranges = await service_range.detect(self.host, cluster.namespace, given=cluster.service_cidr)
         await service_range.allow(self.virtual, ranges)
         await api_service.ensure(self.virtual, address=address, endpoints=[self._pod_ip])
         return engine
 
     @staticmethod
-    @retry(
-        retry=retry_if_exception_type((Unreachable, ServerError)),
-        stop=stop_after_delay(_PATIENCE),
-        wait=wait_exponential(multiplier=0.1, max=2),
-        reraise=True,
-    )
-    async def _patiently(request: Callable[[], Awaitable[str]]) -> str:
-        return await request()
+    async def _patiently(request: Callable[[], Awaitable[str]], *, pause: float) -> str:
+        """The answer of a server that may still be starting; between two tries at most `pause` seconds."""
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type((Unreachable, ServerError)),
+            stop=stop_after_delay(_PATIENCE),
+            wait=wait_exponential(multiplier=0.1, max=pause),
+            reraise=True,
+        ):
+            with attempt:
+                return await request()
+        raise AssertionError  # the last try has raised
 
     async def _api_address(self) -> str:
         return await api_service.address_of(self.host, self.settings.cluster.namespace, self.settings.cluster.service)

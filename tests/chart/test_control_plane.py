@@ -13,15 +13,21 @@ def flags(container):
     )
 
 
-def test_the_store_and_the_api_server_are_sidecars_that_start_before_the_rest():
+def test_the_syncer_starts_beside_the_api_server_and_the_controller_manager_after_it():
     pod = render().pod
     assert [(item["name"], item.get("restartPolicy")) for item in pod["initContainers"]] == [
-        ("pki", None),
         ("store", "Always"),
+        ("pki", None),
+        ("syncer", "Always"),
         ("apiserver", "Always"),
     ]
-    assert [item["name"] for item in pod["containers"]] == ["syncer", "controller-manager"]
-    assert "startupProbe" in pod["initContainers"][2]
+    assert [item["name"] for item in pod["containers"]] == ["controller-manager"]
+    assert [item["name"] for item in pod["initContainers"] if "startupProbe" in item] == ["apiserver"]
+
+
+def test_kubectl_means_the_syncer_when_no_container_is_named():
+    template = render().get("StatefulSet")["spec"]["template"]
+    assert template["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"] == "syncer"
 
 
 def test_every_mounted_volume_is_there_and_every_volume_is_mounted():
@@ -56,7 +62,6 @@ def test_every_part_answers_probes_where_it_has_something_to_say():
         ("apiserver", "livenessProbe"): "/livez",
         ("apiserver", "readinessProbe"): "/readyz",
         ("controller-manager", "livenessProbe"): "/healthz",
-        ("syncer", "startupProbe"): "/readyz",
         ("syncer", "livenessProbe"): "/healthz",
         ("syncer", "readinessProbe"): "/readyz",
     }
@@ -67,9 +72,10 @@ def test_a_probe_can_be_switched_off_and_tuned(probe):
     path = f"controlPlane.statefulSet.probes.{probe}"
     off, tuned = render(nested(f"{path}.enabled", False)), render(nested(f"{path}.periodSeconds", 7))
     for name in ("apiserver", "syncer"):
-        assert probe not in off.container(name)
-        assert tuned.container(name)[probe]["periodSeconds"] == 7
-        assert "enabled" not in tuned.container(name)[probe]
+        if probe in render().container(name):
+            assert probe not in off.container(name)
+            assert tuned.container(name)[probe]["periodSeconds"] == 7
+            assert "enabled" not in tuned.container(name)[probe]
 
 
 def test_the_api_server_serves_the_clusters_domain_and_range():

@@ -37,16 +37,12 @@ volumeMounts:
 {{- define "sublet.syncer" -}}
 {{- $probes := .Values.controlPlane.statefulSet.probes -}}
 name: syncer
+restartPolicy: Always
 command: [python, -m, syncer, run, --config, /etc/sublet/config.yaml, --pki, /pki]
 ports:
   - {name: kubelet, containerPort: 10250, protocol: TCP}
   - {name: health, containerPort: 8080, protocol: TCP}
-{{- with $probes.startupProbe }}
-{{- if .enabled }}
-startupProbe:
-  {{- include "sublet.probe" (dict "probe" . "check" (dict "httpGet" (dict "path" "/readyz" "port" 8080))) | nindent 2 }}
-{{- end }}
-{{- end }}
+{{- /* No startup probe: the API server would wait for a syncer that waits for it. */}}
 {{- with $probes.livenessProbe }}
 {{- if .enabled }}
 livenessProbe:
