@@ -166,8 +166,16 @@ class Executor:
                 grace_seconds=action.grace,
                 uid=action.uid,
             )
-            if left is None and action.side is Side.HOST:
-                self._world.host[action.resource].removed(action.name, uid=action.uid)
+            if action.side is Side.HOST:
+                self._ended(action, left)
+
+    def _ended(self, action: Delete, left: Object | None) -> None:
+        """Takes in a DELETE's answer, so that nobody asks again before the watch tells."""
+        index = self._world.host[action.resource]
+        if left is None:
+            index.removed(action.name, uid=action.uid)
+        elif "deletionTimestamp" in left["metadata"]:
+            index.written(left)
 
     async def _bind(self, action: Bind) -> None:
         if not self._world.has_node(action.node):

@@ -142,7 +142,7 @@ async def test_what_lingers_after_its_deletion_is_there_until_the_watch_tells():
         await run(it, create(made))
         uid = it.theirs("configmaps")["metadata"]["uid"]
         await run(it, Delete(side=Side.HOST, resource="configmaps", namespace=HOST_NAMESPACE, name=there(), uid=uid))
-        assert KEY in it.world.host["configmaps"]
+        assert "deletionTimestamp" in it.world.host["configmaps"].get(KEY)["metadata"]
 
 
 async def test_a_delete_meets_only_the_object_that_was_planned_for_with_its_grace():
