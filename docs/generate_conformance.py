@@ -39,7 +39,8 @@ pass, the machine cannot do; what it passes and a virtual cluster does not, is o
     make test-conformance                                       # the subset that is part of `make test`
 
 - **host** is the bare lab: two nodes, everything of the release below, built from source.
-- **default** is the chart with default values in a host namespace without Pod Security; the suite runs as the tenant's administrator.
+- **default** is the chart with default values in a host namespace without Pod Security; the suite runs as the tenant's administrator. Such
+  a cluster shows the nodes that run its pods, so one pod is kept on each node of the lab: conformance supposes two.
 
 The third target that we want, a virtual cluster with the host's real nodes and a scheduler of its own, has no results: the values for a
 scheduler of its own do not exist yet. `--values` takes it as soon as they do.

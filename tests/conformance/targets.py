@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab import catalogue, cluster, commands, layout, toolchain
+from lab import catalogue, cluster, commands, layout, nodeconfig, toolchain
 from tests.conformance import suite
 from tests.e2e import tenancy
+from tests.e2e.tenancy import Kubectl
 
 HOST, DEFAULT = "host", "default"
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "conformance"
 _RELEASE = "conformance"
+_KEEPER = "node-keeper"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,10 @@ def lab() -> Iterator[None]:
 
 @contextlib.contextmanager
 def kubeconfig(target: Target) -> Iterator[Path]:
-    """The administrator's kubeconfig of a target, for as long as it is needed. A virtual cluster lives no longer."""
+    """The administrator's kubeconfig of a target, for as long as it is needed. A virtual cluster lives no longer.
+
+    Conformance supposes two nodes, and a virtual cluster with default values shows those that run its pods: one pod stays on each.
+    """
     if target.name == HOST:
         yield layout.kubeconfig()
         return
@@ -69,9 +74,28 @@ def kubeconfig(target: Target) -> Iterator[Path]:
     target.folder.mkdir(parents=True, exist_ok=True)
     try:
         release = tenancy.install(_RELEASE, namespace, target.folder, *values, labels={})
+        _stay_on_every_node(release.tenant)
         yield release.tenant.kubeconfig
     finally:
         tenancy.remove(host, _RELEASE, namespace)
+
+
+def _stay_on_every_node(tenant: Kubectl) -> None:
+    labels = {"app": _KEEPER}
+    apart = [{"labelSelector": {"matchLabels": labels}, "topologyKey": "kubernetes.io/hostname"}]
+    spec = {
+        "containers": [{"name": "pause", "image": nodeconfig.PAUSE_IMAGE}],
+        "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": apart}},
+    }
+    count = len(commands.present_nodes())
+    template = {"metadata": {"labels": labels}, "spec": spec}
+    deployment = {"replicas": count, "selector": {"matchLabels": labels}, "template": template}
+    tenant("create", "namespace", _KEEPER)
+    tenant.apply(
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": _KEEPER}, "spec": deployment},
+        namespace=_KEEPER,
+    )
+    tenancy.eventually(lambda: len(tenant.names("nodes")) >= count)
 
 
 def commit() -> str:
