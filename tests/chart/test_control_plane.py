@@ -87,6 +87,10 @@ def test_the_api_server_serves_the_clusters_domain_and_range():
     assert given["service-cluster-ip-range"] == "10.43.0.0/16"
 
 
+def test_the_api_server_ends_watches_when_it_is_told_to_stop_instead_of_waiting_to_be_killed():
+    assert flags(render().container("apiserver"))["shutdown-watch-termination-grace-period"] == "2s"
+
+
 def test_the_api_server_finds_the_kubelet_api_next_to_it_and_leaves_its_endpoints_to_the_syncer():
     given = flags(render().container("apiserver"))
     assert given["kubelet-preferred-address-types"].startswith("InternalDNS,")

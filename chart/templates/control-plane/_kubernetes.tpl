@@ -75,6 +75,8 @@ command:
   - --service-cluster-ip-range={{ include "sublet.serviceRange" . }}
   # The syncer keeps the endpoints of default/kubernetes.
   - --endpoint-reconciler-type=none
+  # Without it the server waits for its clients to end their watches, which they never do, until it is killed.
+  - --shutdown-watch-termination-grace-period=2s
   - --profiling=false
   {{- with $server.extraArgs }}
   {{- toYaml . | nindent 2 }}
