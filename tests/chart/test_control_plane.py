@@ -106,9 +106,13 @@ def test_no_controller_runs_for_what_the_host_does():
         "-node-ipam-controller",
         "-persistentvolume-binder-controller",
         "-persistentvolume-attach-detach-controller",
-        "-taint-eviction-controller",
         "-service-lb-controller",
     } <= set(controllers)
+
+
+def test_taints_that_a_tenant_puts_on_nodes_have_their_controller():
+    controllers = flags(render().container("controller-manager"))["controllers"].split(",")
+    assert "-taint-eviction-controller" not in controllers
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,6 @@ Controllers that a virtual cluster must not run: its nodes are shown by the sync
       "persistentvolume-binder-controller"
       "persistentvolume-expander-controller"
       "service-lb-controller"
-      "taint-eviction-controller"
       "ttl-controller" | toJson -}}
 {{- end -}}
 
