@@ -29,9 +29,10 @@ class Campaign:
 
     def run(self, specs: Sequence[str]) -> Outcomes:
         """Runs the specs and returns what became of them."""
-        self._phase("parallel", [name for name in specs if not results.is_serial(name)], side_by_side=self.side_by_side)
+        parallel = [name for name in specs if not results.is_serial(name)]
+        self._phase("parallel", parallel, side_by_side=self.side_by_side)
         if self.second_chance:
-            known = self._known(specs)
+            known = self._known(parallel)
             self._phase("alone", [name for name in known if known[name].status == FAILED and not known[name].alone])
         self._phase("serial", [name for name in specs if results.is_serial(name)])
         return self._known(specs)

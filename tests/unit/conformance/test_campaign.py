@@ -52,6 +52,15 @@ def test_serial_specs_run_after_the_others_and_alone(run) -> None:
     assert runs == [(["a", "b"], 4), ([SERIAL], 1)]
 
 
+def test_a_serial_spec_that_failed_earlier_runs_once_more_and_not_twice(run) -> None:
+    run({SERIAL: ["failed"]})
+
+    runs, outcomes = run({SERIAL: ["passed"]})
+
+    assert runs == [([SERIAL], 1)]
+    assert not outcomes[SERIAL].alone
+
+
 def test_what_failed_beside_others_counts_as_it_ends_alone(run) -> None:
     runs, outcomes = run({"a": ["failed", "passed"], "b": ["passed"]})
 
