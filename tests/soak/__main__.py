@@ -154,6 +154,7 @@ class Soak:
         self._sample_once()
         found.lives = memory.lives(found.samples)
         found.done, found.struck = dict(self._load.done), dict(self._chaos.struck)
+        found.strikes = self._chaos.strikes
         found.wrong = [
             *self._load.refused,
             *checks.unasked_restarts(self._chaos.kills, self._pods),

@@ -7,6 +7,7 @@ process lives long enough to tell whether its memory grows.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from random import Random
@@ -39,6 +40,8 @@ class Chaos:
     ) -> None:
         self.struck: Counter[str] = Counter()
         """Strikes by what was hit."""
+        self.strikes: list[str] = []
+        """Time of day, what was hit, and its name if it has one of its own."""
         self.kills: Counter[tuple[str, str]] = Counter()
         """Kills by uid of the control plane's pod and container."""
         self.rough = True
@@ -74,7 +77,7 @@ class Chaos:
         spent = sum(count for (pod, _), count in self.kills.items() if pod == uid) >= _KILLS_PER_POD
         if self.rough and (spent or self._chance.random() < _DELETION):
             await self._host.delete(PODS, self._release.namespace, self._release.pod)
-            self.struck[CONTROL_PLANE] += 1
+            self._note(CONTROL_PLANE)
             return
         names = [name for name in processes.CONTAINERS if self.rough or name != "syncer"]
         for name in self._chance.sample(names, 2 if self._chance.random() < _DOUBLE else 1):
@@ -86,7 +89,7 @@ class Chaos:
         except (AssertionError, ProcessLookupError):  # it is down already
             return
         self.kills[uid, container] += 1
-        self.struck[container] += 1
+        self._note(container)
 
     async def _delete_from_outside(self) -> None:
         """A pod, whose tenant's pod must go too, or a ConfigMap or Service, which must come back."""
@@ -119,5 +122,9 @@ class Chaos:
             await self._host.delete(kind, self._release.namespace, host_name(name, self._space, self._release.name))
         except NotFound:
             return False
-        self.struck[f"host {kind.kind}"] += 1
+        self._note(f"host {kind.kind}", name)
         return True
+
+    def _note(self, victim: str, name: str = "") -> None:
+        self.struck[victim] += 1
+        self.strikes.append(f"{time.strftime('%H:%M:%S')} {victim} {name}".rstrip())

@@ -54,7 +54,7 @@ class Load:
             await self._revise(f"settings-{number}", create=True)
         fake = fake_nodes.fake_deployment(_FAKE, _REPLICAS[0])
         for body in (fake, workload("Deployment", _REAL, patient(), replicas=3)):
-            await self._insist("Deployment created", partial(self._create, DEPLOYMENTS, body), settled=AlreadyExists)
+            await self._insist("Deployment created", partial(self._create, DEPLOYMENTS, body), AlreadyExists)
             self.ledger.deployments[body["metadata"]["name"]] = body["spec"]["replicas"]
 
     async def run(self) -> None:
@@ -128,8 +128,8 @@ class Load:
             used = f"settings-{self._chance.randrange(_MAPS)}"
             container = {"envFrom": [{"configMapRef": {"name": used}}]}
         body = fake_nodes.fake_pod(name, **container)
-        await self._insist("pod created", lambda: self._create(PODS, body), settled=AlreadyExists)
-        self.ledger.pods.add(name)
+        if await self._insist("pod created", lambda: self._create(PODS, body), AlreadyExists):
+            self.ledger.pods.add(name)
 
     async def _edit(self) -> None:
         await self._revise(f"settings-{self._chance.randrange(_MAPS)}")
@@ -139,31 +139,33 @@ class Load:
         data = {"REVISION": str(revision), "PADDING": "x" * self._chance.randrange(2000)}
         if create:
             body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
-            await self._insist("ConfigMap created", lambda: self._create(CONFIG_MAPS, body), settled=AlreadyExists)
+            done = await self._insist("ConfigMap created", lambda: self._create(CONFIG_MAPS, body), AlreadyExists)
         else:
-            await self._patch("ConfigMap edited", CONFIG_MAPS, name, {"data": data})
-        self.ledger.config_maps[name] = revision
+            done = await self._patch("ConfigMap edited", CONFIG_MAPS, name, {"data": data})
+        if done:
+            self.ledger.config_maps[name] = revision
 
     async def _label(self) -> None:
         if not self.ledger.pods:
             return
         name, revision = self._chance.choice(sorted(self.ledger.pods)), self._next()
         marks = {REVISION: str(revision)}
-        await self._patch("pod labelled", PODS, name, {"metadata": {"labels": marks, "annotations": marks}})
-        if name in self.ledger.pods:
+        done = await self._patch("pod labelled", PODS, name, {"metadata": {"labels": marks, "annotations": marks}})
+        if done and name in self.ledger.pods:
             self.ledger.labels[name] = revision
 
     async def _swap_service(self) -> None:
         name = f"service-{self._next()}"
-        await self._insist("Service created", lambda: self._create(SERVICES, service(name, app=_REAL)), AlreadyExists)
-        self.ledger.services.add(name)
+        body = service(name, app=_REAL)
+        if await self._insist("Service created", lambda: self._create(SERVICES, body), AlreadyExists):
+            self.ledger.services.add(name)
         if len(self.ledger.services) > _SERVICES and (old := self._take(self.ledger.services)):
             await self._delete(SERVICES, old)
 
     async def _scale(self) -> None:
         replicas = self._chance.randint(*_REPLICAS)
-        await self._patch("Deployment scaled", DEPLOYMENTS, _FAKE, {"spec": {"replicas": replicas}})
-        self.ledger.deployments[_FAKE] = replicas
+        if await self._patch("Deployment scaled", DEPLOYMENTS, _FAKE, {"spec": {"replicas": replicas}}):
+            self.ledger.deployments[_FAKE] = replicas
 
     async def _roll_out(self) -> None:
         template = {"metadata": {"annotations": {REVISION: str(self._next())}}}
@@ -188,15 +190,18 @@ class Load:
             settled=NotFound,
         )
 
-    async def _patch(self, what: str, resource: Resource, name: str, body: Object) -> None:
+    async def _patch(self, what: str, resource: Resource, name: str, body: Object) -> bool:
         """A pod may be gone meanwhile; of the rest nobody else deletes anything."""
         settled = NotFound if resource is PODS else None
-        await self._insist(what, lambda: self._client.patch(resource, self._space, name, body), settled)
+        return await self._insist(what, lambda: self._client.patch(resource, self._space, name, body), settled)
 
     async def _insist(
         self, what: str, request: Callable[[], Awaitable[object]], settled: type[ApiError] | None = None
-    ) -> None:
-        """Repeats a request until it is acknowledged. `settled`: what an earlier try that took effect leads to."""
+    ) -> bool:
+        """Repeats a request until it is acknowledged, and says so. `settled`: what an earlier try that took effect leads to.
+
+        A refusal is a fault by itself, and promises nothing.
+        """
         while True:
             try:
                 await request()
@@ -206,6 +211,7 @@ class Load:
                 continue
             except ApiError as error:
                 if settled is None or not isinstance(error, settled):
-                    self.refused.append(f"{what}: {error}")
+                    self.refused.append(f"{time.strftime('%H:%M:%S')} {what}: {error}")
+                    return False
             self.done[what] += 1
-            return
+            return True

@@ -23,7 +23,7 @@ class Checkpoint:
 
 @dataclass(kw_only=True)
 class Findings:
-    """All of a soak. `done` and `struck` count by what was done or hit."""
+    """All of a soak. `done` and `struck` count by what was done or hit, `strikes` are the latter one by one."""
 
     seed: int
     minutes: float
@@ -34,6 +34,7 @@ class Findings:
     lives: list[Life] = field(default_factory=list)
     done: Mapping[str, int] = field(default_factory=dict)
     struck: Mapping[str, int] = field(default_factory=dict)
+    strikes: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     """What was found in the end beside what checkpoints found."""
 
