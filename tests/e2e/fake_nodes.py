@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lab import commands, kwok
 from tests.e2e.objects import Object, plain, workload
 from tests.e2e.tenancy import pod, shell
@@ -20,7 +22,7 @@ def ensure() -> None:
     commands.up(fake_nodes=COUNT, tainted=True)
 
 
-def fake_pod(name: str, **container: object) -> Object:
+def fake_pod(name: str, **container: Any) -> Object:
     """A pod for a fake node."""
     return pod(name, shell("sleep infinity", **container), labels={"app": name, **BARE}, **_PLACE)
 
