@@ -42,7 +42,7 @@ LAB = $(PYTHON) -m lab
 # helm of PATH when HELM=helm is given, else the pinned one, built when it is not there.
 HELM ?= $$($(LAB) tools helm | cut -f2)
 DEMO = $(PYTHON) -m demo --release $(RELEASE) --namespace $(NAMESPACE) $(if $(CONTEXT),--context $(CONTEXT))
-GENERATED = docs/generate_values.py docs/generate_border.py
+GENERATED = docs/generate_values.py docs/generate_border.py docs/generate_conformance.py
 
 .PHONY: help
 help: ## this list
@@ -64,7 +64,7 @@ demo-down: ## uninstall it, show that nothing is left, and take down the lab if 
 .PHONY: test lint test-unit test-chart test-integration test-e2e test-conformance lab venv
 .PHONY: conformance conformance-publish
 test: ## all of the following; needs root, takes the lab down again if it brought it up
-	@$(PYTHON) -m tools.stages venv lint test-unit test-chart test-integration lab test-e2e
+	@$(PYTHON) -m tools.stages venv lint test-unit test-chart test-integration lab test-e2e test-conformance
 
 venv: ## the Python environment of checks and tests, in the cache
 	@$(PYTHON) -m tools.venv $(if $(filter venv,$(MAKECMDGOALS)),,>/dev/null)

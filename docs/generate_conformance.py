@@ -35,7 +35,7 @@ pass, the machine cannot do; what it passes and a virtual cluster does not, is o
     make conformance                                            # host and default, what has no result yet
     make conformance ARGS="default --again"                     # what failed, too
     make conformance ARGS="--values FILE"                       # a virtual cluster with your values
-    make conformance-publish docs                               # make this page of what was found
+    make conformance-publish docs                               # make this page of what was found on this machine
     make test-conformance                                       # the subset that is part of `make test`
 
 - **host** is the bare lab: two nodes, everything of the release below, built from source.
@@ -48,6 +48,9 @@ scheduler of its own do not exist yet. `--values` takes it as soon as they do.
 The suite (`e2e.test`, `ginkgo`) is built from the modules of the release of the control planes. Its images are made from source or
 from Debian packages and carry the references that the suite asks for ([catalogue](../lab/catalogue.py)). Specs that may run side by
 side do so; one that fails there is run once more alone, and only that second result counts. Serial specs run one by one after them.
+
+Specs are run again when something that they showed was mended, so several commits may stand below, each with the number of its specs; a
+`+` says that chart or syncer were not quite as committed.
 """
 
 
@@ -127,7 +130,7 @@ def _explained(target: str, results: Mapping[str, Any], reasons: Mapping[str, st
     if reasons:
         yield "| Spec | Reason |\n|---|---|"
         for name in differences(target, results):
-            yield f"| {name} | {' '.join(reasons[name].split())} |"
+            yield f"| `{name}` | {' '.join(reasons[name].split())} |"
         yield ""
 
 
@@ -139,7 +142,7 @@ def _second_chances(results: Mapping[str, Any]) -> Iterator[str]:
     if found:
         yield "| Spec | Target |\n|---|---|"
         for name, target in found:
-            yield f"| {name} | {target} |"
+            yield f"| `{name}` | {target} |"
 
 
 def main() -> int:

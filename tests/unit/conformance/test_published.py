@@ -57,11 +57,11 @@ def test_the_page_counts_per_group_and_target() -> None:
 def test_the_page_gives_the_reason_of_each_difference_on_one_line() -> None:
     page = generate_conformance.page(RESULTS, REASONS)
 
-    assert "| [sig-node] Nodes should obey | Nodes of a virtual cluster are not real. |" in page
+    assert "| `[sig-node] Nodes should obey` | Nodes of a virtual cluster are not real. |" in page
 
 
 def test_the_page_names_what_passed_only_alone() -> None:
-    assert "| [sig-node] Pods should run | default |" in generate_conformance.page(RESULTS, REASONS)
+    assert "| `[sig-node] Pods should run` | default |" in generate_conformance.page(RESULTS, REASONS)
 
 
 @pytest.mark.parametrize("target", ["host", "default"])
