@@ -174,8 +174,8 @@ class Executor:
         index = self._world.host[action.resource]
         if left is None:
             index.removed(action.name, uid=action.uid)
-        elif "deletionTimestamp" in left["metadata"]:
-            index.written(left)
+        elif {"deletionTimestamp", "resourceVersion"} <= left["metadata"].keys():
+            index.written(left)  # without a version it is one that has gone, shown for the last time
 
     async def _bind(self, action: Bind) -> None:
         if not self._world.has_node(action.node):

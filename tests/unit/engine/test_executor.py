@@ -145,6 +145,26 @@ async def test_what_lingers_after_its_deletion_is_there_until_the_watch_tells():
         assert "deletionTimestamp" in it.world.host["configmaps"].get(KEY)["metadata"]
 
 
+async def test_a_pod_that_a_delete_shows_for_the_last_time_is_there_until_the_watch_tells():
+    """Servers leave out its version: it has none any more."""
+    async with engine_of() as it:
+        made = body()
+        made["metadata"]["finalizers"] = ["example.com/hold"]
+        await run(it, create(made))
+        uid = it.theirs("configmaps")["metadata"]["uid"]
+        delete = it.host.delete
+
+        async def shown_for_the_last_time(*arguments: Any, **options: Any) -> Object | None:
+            answer = await delete(*arguments, **options)
+            assert answer is not None
+            metadata = {name: value for name, value in answer["metadata"].items() if name != "resourceVersion"}
+            return {**answer, "metadata": metadata}
+
+        it.host.delete = shown_for_the_last_time  # type: ignore[method-assign]
+        await run(it, Delete(side=Side.HOST, resource="configmaps", namespace=HOST_NAMESPACE, name=there(), uid=uid))
+        assert KEY in it.world.host["configmaps"]
+
+
 async def test_a_delete_meets_only_the_object_that_was_planned_for_with_its_grace():
     async with engine_of() as it:
         it.host.put("configmaps", body())
