@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 import orjson
-from cachetools import TTLCache
 
+from syncer.engine.remembered import Remembered
 from syncer.engine.warnings import EVENTS
 from syncer.engine.world import World
 from syncer.kube.client import Client
@@ -26,9 +26,8 @@ log = logging.getLogger(__name__)
 
 _WAITING = 2000
 _WRITERS = 2
-_REMEMBERED = 20_000
-_LIFE = 3600.0
-"""Seconds that API servers keep an event."""
+_REMEMBERED = 10_000
+"""Events that are known to be there, or twice as many: what a tenant with some pods a second has in an hour, the life of events."""
 _SILENCE = 700.0
 """Seconds. API servers keep no watch cache for events and so send no bookmarks; they end the watch themselves before that."""
 
@@ -45,7 +44,7 @@ class EventMirror:
         self._context = context
         self._kinds = kinds
         """Kubernetes kind -> rule key of every kind that crosses the border."""
-        self._known: TTLCache[str, None] = TTLCache(maxsize=_REMEMBERED, ttl=_LIFE)
+        self._known = Remembered(_REMEMBERED)
         self._waiting: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
         """JSON: parsed, thousands of events would take many times the memory."""
 
@@ -62,7 +61,7 @@ class EventMirror:
     async def _learn_what_is_told(self) -> None:
         async for page in self._virtual.pages(EVENTS):  # there may be very many: never all in memory at once
             for event in page.items:
-                self._known[f"{event['metadata']['namespace']}/{event['metadata']['name']}"] = None
+                self._known.add(f"{event['metadata']['namespace']}/{event['metadata']['name']}")
 
     def begin(self) -> None:
         """Part of Sink."""
@@ -128,14 +127,14 @@ class EventMirror:
         name, namespace = wanted["metadata"]["name"], wanted["metadata"]["namespace"]
         mark = f"{namespace}/{name}"
         if mark not in self._known:
-            self._known[mark] = None
+            self._known.add(mark)
             try:
                 await self._virtual.create(EVENTS, wanted, namespace=namespace)
                 return
             except AlreadyExists:
                 pass
             except KubeError:
-                self._known.pop(mark, None)
+                self._known.discard(mark)
                 raise
         elif (event.get("count") or 1) <= 1 and not event.get("series"):
             return
@@ -145,7 +144,7 @@ class EventMirror:
         try:
             await self._virtual.patch(EVENTS, namespace, name, change)
         except NotFound:
-            self._known.pop(mark, None)
+            self._known.discard(mark)
 
 
 def _has_recovered(pod: Object, event: Object) -> bool:
