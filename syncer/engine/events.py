@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _WAITING = 2000
 _WRITERS = 2
 _REMEMBERED = 10_000
-"""Events that are known to be there, or twice as many: what a tenant with some pods a second has in an hour, the life of events."""
+"""Events that are known to be there, up to twice as many: those of an hour, after which they expire, at three to five a second."""
 _SILENCE = 700.0
 """Seconds. API servers keep no watch cache for events and so send no bookmarks; they end the watch themselves before that."""
 

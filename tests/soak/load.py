@@ -11,7 +11,7 @@ from functools import partial
 from random import Random
 
 from syncer.kube.client import Client
-from syncer.kube.errors import AlreadyExists, ApiError, NotFound, ServerError, TooManyRequests, Unreachable
+from syncer.kube.errors import AlreadyExists, ApiError, KubeError, NotFound, ServerError, TooManyRequests, Unreachable
 from syncer.kube.resource import Resource
 from tests.e2e import fake_nodes
 from tests.e2e.objects import Object, patient, service, workload
@@ -28,6 +28,8 @@ _REPLICAS = (10, 60)
 _IN_FLIGHT = 100
 _AGAIN = 0.5
 _PASSING = (Unreachable, ServerError, TooManyRequests)
+_DISGUISED = "failed to allocate"
+"""kube-apiserver answers 422 Invalid with this text when its store fails, or it ends itself, while it gives a Service an address."""
 
 
 class Load:
@@ -205,11 +207,11 @@ class Load:
         while True:
             try:
                 await request()
-            except _PASSING:
-                self.done["tried again"] += 1
-                await asyncio.sleep(_AGAIN)
-                continue
-            except ApiError as error:
+            except KubeError as error:
+                if isinstance(error, _PASSING) or _DISGUISED in str(error):
+                    self.done["tried again"] += 1
+                    await asyncio.sleep(_AGAIN)
+                    continue
                 if settled is None or not isinstance(error, settled):
                     self.refused.append(f"{time.strftime('%H:%M:%S')} {what}: {error}")
                     return False

@@ -39,3 +39,11 @@ async def test_a_refused_creation_promises_nothing_and_is_told(monkeypatch):
 
     assert work.ledger.pods == set()
     assert [sentence.partition(" ")[2] for sentence in work.refused] == ["pod created: 422 Invalid: no"]
+
+
+async def test_a_failing_store_that_looks_like_a_refusal_is_tried_again(monkeypatch):
+    text = "spec.clusterIPs: failed to allocate IP 10.96.1.1: rpc error: code = Unavailable"
+    work = await made(monkeypatch, Invalid(422, "Invalid", text), None)
+
+    assert work.ledger.pods == {"pod-1"}
+    assert work.refused == []
