@@ -19,6 +19,7 @@ from tests.e2e.tenancy import Kubectl
 HOST, DEFAULT = "host", "default"
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "conformance"
+_NODES = 2
 _RELEASE = "conformance"
 _KEEPER = "node-keeper"
 
@@ -43,18 +44,20 @@ class Target:
 
 @contextlib.contextmanager
 def lab() -> Iterator[None]:
-    """The lab with two nodes, the suite's programs and the images that its pods run. One that was up before stays up."""
-    was_up = bool(commands.present_nodes())
-    if not was_up:
-        commands.up(nodes=2)
-    toolchain.build(suite.PROGRAMS)
-    commands.prepare_images()
-    commands.prepare_images([image.reference for image in catalogue.CONFORMANCE])
+    """The lab with two nodes at least, the suite's programs and the images that its pods run. It is left as it was found."""
+    before = len(commands.present_nodes())
     try:
+        if before < _NODES:
+            commands.up(nodes=_NODES)
+        toolchain.build(suite.PROGRAMS)
+        commands.prepare_images()
+        commands.prepare_images([image.reference for image in catalogue.CONFORMANCE])
         yield
     finally:
-        if not was_up:
+        if before == 0:
             commands.down()
+        elif before < _NODES:
+            commands.up(nodes=before)
 
 
 @contextlib.contextmanager
