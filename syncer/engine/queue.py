@@ -1,12 +1,13 @@
 """Keys that want attention: each at most once in the queue, each with one worker at a time, newest state only.
 
-A key that fails comes back after a growing pause of its own; others are not held up by it.
+Urgent keys come first. A key that fails comes back after a growing pause of its own; others are not held up by it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -21,8 +22,11 @@ class Queue:
 
     def __init__(self, *, jitter: Callable[[], float] = random.random) -> None:
         self._jitter = jitter
-        self._ready: asyncio.Queue[Key] = asyncio.Queue()
-        self._queued: set[Key] = set()
+        self._ready: asyncio.PriorityQueue[tuple[bool, int, Key]] = asyncio.PriorityQueue()
+        self._number = itertools.count()
+        self._queued: dict[Key, int] = {}
+        """Waiting keys, each with the number of its entry that counts: one that became urgent has an older entry too."""
+        self._urgent: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
         self._locks: dict[Key, tuple[asyncio.Lock, int]] = {}
@@ -35,14 +39,16 @@ class Queue:
         """How many keys are being worked on."""
         return len(self._locks)
 
-    def add(self, key: Key) -> None:
+    def add(self, key: Key, *, urgent: bool = False) -> None:
         """Wants `key` looked at now, also when it is waiting for later. Costs next to nothing when it is queued already."""
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
-        if key not in self._queued:
-            self._queued.add(key)
-            self._ready.put_nowait(key)
+        if key not in self._queued or (urgent and key not in self._urgent):
+            number = self._queued[key] = next(self._number)
+            self._ready.put_nowait((not urgent, number, key))
+            if urgent:
+                self._urgent.add(key)
 
     def add_later(self, key: Key, seconds: float) -> None:
         """Wants `key` looked at in `seconds`; the earlier of two wishes counts."""
@@ -89,6 +95,8 @@ class Queue:
     async def work(self, handle: Callable[[Key], Awaitable[None]]) -> None:
         """One worker, for ever."""
         while True:
-            key = await self._ready.get()
-            self._queued.discard(key)
-            await handle(key)
+            _, number, key = await self._ready.get()
+            if self._queued.get(key) == number:
+                del self._queued[key]
+                self._urgent.discard(key)
+                await handle(key)

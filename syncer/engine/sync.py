@@ -172,7 +172,9 @@ class Engine:
             return
         if not own:
             self._news.setdefault(key, (time.perf_counter(), side))
-            self.queue.add(key)
+            # What the host does not have yet goes first: it has work to do on it while the rest is written down.
+            missing = side is Side.VIRTUAL and obj is not None and key not in self.world.host.get(key.rule, ())
+            self.queue.add(key, urgent=missing)
         elif key.rule == TOKEN:
             self.queue.add(key)
         for other in concerned:

@@ -190,3 +190,33 @@ async def test_a_key_is_pending_while_somebody_will_see_to_it():
     assert not queue.is_pending(B)
     async with queue.alone(B):
         assert queue.is_pending(B)
+
+
+async def test_an_urgent_key_is_worked_on_before_those_that_came_earlier():
+    queue = Queue()
+    queue.add(B)
+    queue.add(A, urgent=True)
+    async with Worked(queue, workers=1) as worked:
+        assert [key for key, _ in await worked.until(1)] == [A, B]
+
+
+async def test_a_waiting_key_that_becomes_urgent_moves_up_and_is_worked_on_once():
+    queue = Queue()
+    queue.add(B)
+    queue.add(A)
+    queue.add(A, urgent=True)
+    queue.add(A, urgent=True)
+    assert len(queue) == 2
+    async with Worked(queue, workers=1) as worked:
+        assert [key for key, _ in await worked.until(1)] == [A, B]
+
+
+async def test_a_key_that_was_urgent_once_is_not_urgent_for_ever():
+    queue = Queue()
+    queue.add(A, urgent=True)
+    async with Worked(queue, workers=1) as worked:
+        await worked.until(1)
+    queue.add(B)
+    queue.add(A)
+    async with Worked(queue, workers=1) as worked:
+        assert [key for key, _ in await worked.until(2)] == [B, A]
