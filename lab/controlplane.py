@@ -28,9 +28,9 @@ _OUTSIDE_DNS = """.:53 {
 def start() -> None:
     """Starts what does not run yet and returns when the API server is ready."""
     certificates.ensure(certificates.control_plane())
+    _write_files()
     for daemon in (etcd(), apiserver()):
         processes.start(daemon)
-    _write_corefile()
     processes.start(outside_dns())
     wait_until(
         cluster.ready,
@@ -67,7 +67,7 @@ def etcd() -> Daemon:
 
 
 def apiserver() -> Daemon:
-    """The host's API server."""
+    """The host's API server. It reads nothing of this checkout: another one would take the path for a change and restart it."""
     return _daemon(
         "kube-apiserver",
         f"--etcd-servers={_ETCD}",
@@ -97,11 +97,12 @@ def apiserver() -> Daemon:
         f"--service-account-issuer=https://kubernetes.default.svc.{layout.CLUSTER_DOMAIN}",
         f"--service-account-signing-key-file={path('sa', 'key')}",
         f"--service-account-key-file={path('sa', 'pub')}",
-        f"--audit-policy-file={_MANIFESTS / 'audit-policy.yaml'}",
+        f"--audit-policy-file={_audit_policy()}",
         f"--audit-log-path={layout.audit_log()}",
         "--audit-log-mode=blocking",
         "--audit-log-maxsize=2000",
         "--audit-log-maxbackup=1",
+        reads=(_audit_policy(),),
     )
 
 
@@ -147,8 +148,13 @@ def _corefile() -> Path:
     return layout.state() / "outside-dns.corefile"
 
 
-def _write_corefile() -> None:
+def _audit_policy() -> Path:
+    return layout.state() / "audit-policy.yaml"
+
+
+def _write_files() -> None:
     _corefile().write_text(_OUTSIDE_DNS % layout.HUB_ADDRESS)
+    shutil.copyfile(_MANIFESTS / "audit-policy.yaml", _audit_policy())
 
 
 def _daemon(name: str, *arguments: str, program: str | None = None, reads: tuple[Path, ...] = ()) -> Daemon:
