@@ -65,7 +65,7 @@ def parse(line: bytes) -> Request:
     target = event.get("objectRef", {})
     parts = (target.get("resource", ""), target.get("subresource", ""))
     return Request(
-        user=event["user"]["username"],
+        user=event["user"].get("username", ""),  # nobody, when the credentials were refused
         verb=event["verb"],
         resource="/".join(part for part in parts if part),
         group=target.get("apiGroup", ""),

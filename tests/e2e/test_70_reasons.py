@@ -135,7 +135,8 @@ def test_a_crashing_container_backs_off_and_keeps_its_exit_code_and_its_logs(
     assert f"pod=crashing_{troubled.namespace}" in message
     assert state_of(troubled, "crashing", "lastState")["terminated"]["exitCode"] == 3
     assert "dying" in troubled("logs", "crashing", "--previous")
-    assert "CrashLoopBackOff" in troubled("get", "pod", "crashing")
+    # Between two pauses it runs for a moment.
+    eventually(lambda: "CrashLoopBackOff" in troubled("get", "pod", "crashing"))
     describes(troubled, release, "pod", "crashing")
 
 

@@ -40,6 +40,10 @@ def test_a_request_about_no_object_has_no_resource() -> None:
     assert audit.parse(json.dumps(fields).encode()).resource == ""
 
 
+def test_a_request_with_refused_credentials_is_nobodys() -> None:
+    assert audit.parse(event(user={}, responseStatus={"code": 401})).user == ""
+
+
 @pytest.mark.parametrize(
     ("verb", "writes"), [("create", True), ("deletecollection", True), ("get", False), ("watch", False)]
 )
