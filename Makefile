@@ -42,7 +42,7 @@ LAB = $(PYTHON) -m lab
 # helm of PATH when HELM=helm is given, else the pinned one, built when it is not there.
 HELM ?= $$($(LAB) tools helm | cut -f2)
 DEMO = $(PYTHON) -m demo --release $(RELEASE) --namespace $(NAMESPACE) $(if $(CONTEXT),--context $(CONTEXT))
-GENERATED = docs/generate_values.py docs/generate_border.py docs/generate_conformance.py
+GENERATED = docs/generate_values.py docs/generate_border.py docs/generate_conformance.py docs/generate_performance.py
 
 .PHONY: help
 help: ## this list
