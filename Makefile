@@ -62,7 +62,7 @@ demo-down: ## uninstall it, show that nothing is left, and take down the lab if 
 
 # -- checks and tests -------------------------------------------------------------------------------------------------
 .PHONY: test lint test-unit test-chart test-integration test-e2e test-conformance lab venv
-.PHONY: conformance conformance-publish
+.PHONY: soak conformance conformance-publish bench
 test: ## all of the following; needs root, takes the lab down again if it brought it up
 	@$(PYTHON) -m tools.stages venv lint test-unit test-chart test-integration lab test-e2e test-conformance
 
@@ -93,7 +93,6 @@ test-integration: venv ## the syncer between two real API servers
 test-e2e: venv ## the chart on the lab: real nodes, real pods; needs root
 	$(PYTEST) tests/e2e
 
-.PHONY: soak
 soak: venv ## half an hour of coming and going pods while the control plane is killed again and again; needs root
 	$(IN)/python -m tests.soak --minutes $(MINUTES)
 

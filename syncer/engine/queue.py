@@ -22,11 +22,10 @@ class Queue:
 
     def __init__(self, *, jitter: Callable[[], float] = random.random) -> None:
         self._jitter = jitter
-        self._ready: asyncio.PriorityQueue[tuple[bool, int, Key]] = asyncio.PriorityQueue()
+        self._ready: asyncio.PriorityQueue[tuple[tuple[bool, int], Key]] = asyncio.PriorityQueue()
         self._number = itertools.count()
-        self._queued: dict[Key, int] = {}
-        """Waiting keys, each with the number of its entry that counts: one that became urgent has an older entry too."""
-        self._urgent: set[Key] = set()
+        self._queued: dict[Key, tuple[bool, int]] = {}
+        """Waiting keys, each with the place of its entry that counts: one that became urgent has an older entry too."""
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
         self._locks: dict[Key, tuple[asyncio.Lock, int]] = {}
@@ -44,11 +43,11 @@ class Queue:
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
-        if key not in self._queued or (urgent and key not in self._urgent):
-            number = self._queued[key] = next(self._number)
-            self._ready.put_nowait((not urgent, number, key))
-            if urgent:
-                self._urgent.add(key)
+        place = not urgent, next(self._number)
+        waiting = self._queued.get(key)
+        if waiting is None or place < waiting:
+            self._queued[key] = place
+            self._ready.put_nowait((place, key))
 
     def add_later(self, key: Key, seconds: float) -> None:
         """Wants `key` looked at in `seconds`; the earlier of two wishes counts."""
@@ -95,8 +94,7 @@ class Queue:
     async def work(self, handle: Callable[[Key], Awaitable[None]]) -> None:
         """One worker, for ever."""
         while True:
-            _, number, key = await self._ready.get()
-            if self._queued.get(key) == number:
+            place, key = await self._ready.get()
+            if self._queued.get(key) == place:
                 del self._queued[key]
-                self._urgent.discard(key)
                 await handle(key)

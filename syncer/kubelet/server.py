@@ -202,7 +202,6 @@ class KubeletServer:
                 self._observe(request.route, answer.status, time.perf_counter() - began)
                 if answer.switched:
                     uplink.switch(answer.stream)
-                if answer.switched:
                     await pump(answer.stream, client.write, first=answer.start)
                 elif answer.passes:
                     await pass_log(answer.start, answer.stream, client.write)

@@ -34,6 +34,19 @@ def patch(uid: str, **fields: Any) -> Patch:
     return Patch(side=Side.HOST, resource="configmaps", namespace=HOST_NAMESPACE, name=there(), uid=uid, **given)
 
 
+def held() -> Object:
+    """One that lingers when it is deleted."""
+    made = body()
+    made["metadata"]["finalizers"] = ["example.com/hold"]
+    return made
+
+
+def delete_of(it: Harness) -> Delete:
+    """The deletion of the host object that is there."""
+    uid = it.theirs("configmaps")["metadata"]["uid"]
+    return Delete(side=Side.HOST, resource="configmaps", namespace=HOST_NAMESPACE, name=there(), uid=uid)
+
+
 async def run(it: Harness, action: Any, name: Key = KEY) -> None:
     await it.engine._executor.run(name, action)
 
@@ -130,28 +143,21 @@ async def test_deleting_what_is_gone_is_done():
 async def test_what_was_deleted_is_known_to_be_gone_before_the_watch_tells():
     async with engine_of() as it:
         await run(it, create())
-        uid = it.theirs("configmaps")["metadata"]["uid"]
-        await run(it, Delete(side=Side.HOST, resource="configmaps", namespace=HOST_NAMESPACE, name=there(), uid=uid))
+        await run(it, delete_of(it))
         assert KEY not in it.world.host["configmaps"]
 
 
 async def test_what_lingers_after_its_deletion_is_there_until_the_watch_tells():
     async with engine_of() as it:
-        made = body()
-        made["metadata"]["finalizers"] = ["example.com/hold"]
-        await run(it, create(made))
-        uid = it.theirs("configmaps")["metadata"]["uid"]
-        await run(it, Delete(side=Side.HOST, resource="configmaps", namespace=HOST_NAMESPACE, name=there(), uid=uid))
+        await run(it, create(held()))
+        await run(it, delete_of(it))
         assert "deletionTimestamp" in it.world.host["configmaps"].get(KEY)["metadata"]
 
 
 async def test_a_pod_that_a_delete_shows_for_the_last_time_is_there_until_the_watch_tells():
     """Servers leave out its version: it has none any more."""
     async with engine_of() as it:
-        made = body()
-        made["metadata"]["finalizers"] = ["example.com/hold"]
-        await run(it, create(made))
-        uid = it.theirs("configmaps")["metadata"]["uid"]
+        await run(it, create(held()))
         delete = it.host.delete
 
         async def shown_for_the_last_time(*arguments: Any, **options: Any) -> Object | None:
@@ -161,7 +167,7 @@ async def test_a_pod_that_a_delete_shows_for_the_last_time_is_there_until_the_wa
             return {**answer, "metadata": metadata}
 
         it.host.delete = shown_for_the_last_time  # type: ignore[method-assign]
-        await run(it, Delete(side=Side.HOST, resource="configmaps", namespace=HOST_NAMESPACE, name=there(), uid=uid))
+        await run(it, delete_of(it))
         assert KEY in it.world.host["configmaps"]
 
 
