@@ -6,6 +6,7 @@ data: lab.sources knows where programs come from, lab.images makes and loads the
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,8 @@ REPOSITORY = Path(__file__).parent.parent
 FOLDER = Path(__file__).parent / "images"
 
 KUBERNETES = toolchain.version("kubernetes")
-SYNCER = "ghcr.io/sublet/syncer:0.1.0"
+# Checkouts that share one lab name their images differently; SUBLET_SYNCER_IMAGE says how.
+SYNCER = os.environ.get("SUBLET_SYNCER_IMAGE", "ghcr.io/sublet/syncer:0.1.0")
 COREDNS = f"docker.io/coredns/coredns:{toolchain.version('coredns').removeprefix('v')}"
 KINE = f"docker.io/rancher/kine:{toolchain.version('kine')}"
 ETCD = f"registry.k8s.io/etcd:{toolchain.version('etcd').removeprefix('v')}-0"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lab import layout, network, toolchain
+from lab import catalogue, layout, network, toolchain
 
 CHART = Path(__file__).parents[2] / "chart"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -168,6 +169,8 @@ def inside() -> tuple[str, ...]:
 def helm(*arguments: str, timeout: float = 300) -> str:
     """Runs helm against the host cluster."""
     command = [*inside(), str(toolchain.path("helm")), f"--kubeconfig={layout.kubeconfig()}", *arguments]
+    if arguments[0] in ("install", "upgrade") and "SUBLET_SYNCER_IMAGE" in os.environ:
+        command += ["--set", f"controlPlane.statefulSet.image={catalogue.SYNCER}"]
     result = subprocess.run(
         command, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
     )
