@@ -59,7 +59,7 @@ def test_every_part_answers_probes_where_it_has_something_to_say():
     }
     assert paths == {
         ("apiserver", "startupProbe"): "/readyz",
-        ("apiserver", "livenessProbe"): "/livez",
+        ("apiserver", "livenessProbe"): "/livez?exclude=etcd",
         ("apiserver", "readinessProbe"): "/readyz",
         ("controller-manager", "livenessProbe"): "/healthz",
         ("syncer", "livenessProbe"): "/healthz",

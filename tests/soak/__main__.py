@@ -65,7 +65,7 @@ class Soak:
         self._kubectl = release.tenant.within(SPACE)
         self._seconds = options.minutes * 60
         self._began = time.monotonic()
-        self._pods: dict[str, Object] = {}
+        self._pods: dict[str, list[Object]] = {}
         self._findings = Findings(
             seed=options.seed, minutes=options.minutes, rate=options.rate, population=options.population
         )
@@ -141,7 +141,7 @@ class Soak:
             pod = processes.pod_of(self._release)
         except CommandFailed:  # it has been deleted and its successor is not made yet
             return
-        self._pods[pod["metadata"]["uid"]] = pod
+        self._pods.setdefault(pod["metadata"]["uid"], []).append(pod)
         now = time.monotonic() - self._began
         self._findings.samples += [
             memory.Sample(time=now, container=container, pid=pid, resident=processes.resident(pid))

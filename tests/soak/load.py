@@ -28,8 +28,9 @@ _REPLICAS = (10, 60)
 _IN_FLIGHT = 100
 _AGAIN = 0.5
 _PASSING = (Unreachable, ServerError, TooManyRequests)
-_DISGUISED = "failed to allocate"
-"""kube-apiserver answers 422 Invalid with this text when its store fails, or it ends itself, while it gives a Service an address."""
+_DISGUISED = ("failed to allocate", "unable to return a response in the time allotted")
+"""Texts in refusals by which kube-apiserver says that its store fails or that it ends: 422 Invalid while it gives a Service an
+address, 403 Forbidden while an admission plug-in of its own looks something up."""
 
 
 class Load:
@@ -208,7 +209,7 @@ class Load:
             try:
                 await request()
             except KubeError as error:
-                if isinstance(error, _PASSING) or _DISGUISED in str(error):
+                if isinstance(error, _PASSING) or any(text in str(error) for text in _DISGUISED):
                     self.done["tried again"] += 1
                     await asyncio.sleep(_AGAIN)
                     continue

@@ -2,7 +2,9 @@
 
 from random import Random
 
-from syncer.kube.errors import AlreadyExists, Invalid, Unreachable
+import pytest
+
+from syncer.kube.errors import AlreadyExists, Forbidden, Invalid, Unreachable
 from tests.soak import load
 from tests.soak.load import Load
 
@@ -41,9 +43,17 @@ async def test_a_refused_creation_promises_nothing_and_is_told(monkeypatch):
     assert [sentence.partition(" ")[2] for sentence in work.refused] == ["pod created: 422 Invalid: no"]
 
 
-async def test_a_failing_store_that_looks_like_a_refusal_is_tried_again(monkeypatch):
-    text = "spec.clusterIPs: failed to allocate IP 10.96.1.1: rpc error: code = Unavailable"
-    work = await made(monkeypatch, Invalid(422, "Invalid", text), None)
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Invalid(422, "Invalid", "spec.clusterIPs: failed to allocate IP 10.96.1.1: rpc error: code = Unavailable"),
+        Forbidden(
+            403, "Forbidden", "the server was unable to return a response in the time allotted (get limitranges)"
+        ),
+    ],
+)
+async def test_a_failing_store_that_looks_like_a_refusal_is_tried_again(monkeypatch, refusal):
+    work = await made(monkeypatch, refusal, None)
 
     assert work.ledger.pods == {"pod-1"}
     assert work.refused == []

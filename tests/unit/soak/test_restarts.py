@@ -1,10 +1,25 @@
 """Which starts of containers somebody has to answer for."""
 
+import pytest
+
 from tests.soak.checks import unasked_replacements, unasked_restarts
 
 
 def pods(**counts):
-    return {"u1": {"status": {"initContainerStatuses": [{"name": n, "restartCount": c} for n, c in counts.items()]}}}
+    return {"u1": [state(*(container(name, count) for name, count in counts.items()))]}
+
+
+def state(*containers):
+    return {"status": {"initContainerStatuses": list(containers)}}
+
+
+def container(name, restarts, *, exit_code=137, ended="", started=""):
+    return {
+        "name": name,
+        "restartCount": restarts,
+        "state": {"running": {"startedAt": started}} if started else {"waiting": {}},
+        "lastState": {"terminated": {"exitCode": exit_code, "finishedAt": ended}} if ended else {},
+    }
 
 
 def test_as_many_starts_as_kills_are_fine():
@@ -19,6 +34,21 @@ def test_a_start_that_nobody_asked_for_is_told():
 
 def test_kills_of_another_pod_do_not_count():
     assert unasked_restarts({("u2", "syncer"): 1}, pods(syncer=1)) != []
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "ended", "found"),
+    [(1, "10:02:00", 0), (137, "10:02:00", 1), (1, "10:05:00", 1)],
+    ids=["gave up without a store", "was killed", "ended with its store there"],
+)
+def test_an_api_server_that_gives_up_without_its_store_is_no_start_unasked_for(exit_code, ended, found):
+    api_server = container("apiserver", 1, exit_code=exit_code, ended=ended)
+    seen = [
+        state(container("store", 1, ended="10:01:00"), api_server),
+        state(container("store", 1, ended="10:01:00", started="10:03:00"), api_server),
+    ]
+
+    assert len(unasked_restarts({("u1", "store"): 1}, {"u1": seen})) == found
 
 
 def test_a_pod_that_somebody_else_deleted_is_told():
