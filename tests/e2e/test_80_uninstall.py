@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import inventory
+from tests.e2e import agreement, inventory
 from tests.e2e.inventory import Item
 from tests.e2e.objects import Object, claim, patient, plain, service, workload
 from tests.e2e.tenancy import (
@@ -24,6 +24,7 @@ from tests.e2e.tenancy import (
 
 pytestmark = pytest.mark.timeout(240)
 SPACE = "shop"
+PODS = 3
 DELETE = "controlPlane.statefulSet.persistence.volumeClaim.retentionPolicy=Delete"
 LONGEST = 60.0
 """Seconds that the deletion of the host namespace may take."""
@@ -121,6 +122,8 @@ def test_a_kept_claim_brings_the_tenants_objects_back(pair: tuple[Release, Relea
     kubectl = back.tenant.within(SPACE)
 
     assert kubectl.get("configmap", "settings")["data"] == {"A": "kept"}
+    # The store remembers pods that ran: what tells is that they run on the host.
+    becomes(({}, PODS), lambda: (agreement.differing(back, kubectl), agreement.running(kubectl)))
     all_run(back)
     name = next(iter(kubectl.names("pods", "--selector=app=web")))
     assert kubectl.execute(name, "echo $A $B") == "kept kept"
