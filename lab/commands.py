@@ -86,6 +86,23 @@ def down(*, purge: bool = False) -> None:
                     shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def borrowed(*, nodes: int, fake_nodes: int = 0) -> Iterator[None]:
+    """The lab with so many nodes and fake nodes at least, and all images. It is left as it was found."""
+    before = len(present_nodes())
+    fakes = kwok.count() if before else 0
+    more = fake_nodes > fakes
+    up(nodes=max(nodes, before), fake_nodes=fake_nodes if more else None, tainted=True)
+    try:
+        prepare_images()
+        yield
+    finally:
+        if before == 0:
+            down()
+        elif before < nodes or more:
+            up(nodes=before, fake_nodes=fakes if more else None, tainted=True)
+
+
 def load_images(names: list[str]) -> None:
     """Loads what is named into every node."""
     packages.check_machine()

@@ -47,6 +47,11 @@ def scale(count: int, *, tainted: bool = False) -> None:
         )
 
 
+def count() -> int:
+    """How many fake nodes the cluster has."""
+    return sum(_is_fake(item) for item in cluster.nodes())
+
+
 def node_object(index: int, *, tainted: bool = False) -> dict[str, Any]:
     """The Node to create; its status says how much it pretends to hold."""
     capacity = {"cpu": "32", "memory": "256Gi", "pods": "1000", "ephemeral-storage": "1Ti"}

@@ -7,6 +7,8 @@ the build. A second run therefore takes no time, a changed pin builds afresh, an
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -136,19 +138,32 @@ def files(name: str) -> list[Path]:
 def build(names: Iterable[str]) -> dict[str, Path]:
     """Builds what is missing of the named programs, telling progress on stderr. Returns name -> binary."""
     wanted = {name: path(name) for name in names}
-    missing = [name for name, binary in wanted.items() if not all(file.exists() for file in (binary, *files(name)))]
-    if missing:
+    if missing := [name for name in wanted if not _is_built(name)]:
         go = find_go()
         for number, name in enumerate(missing, start=1):
-            _build_one(go, BY_NAME[name], wanted[name], label=f"[{number}/{len(missing)}]")
+            with _alone(wanted[name].parent):
+                if not _is_built(name):
+                    _build_one(go, BY_NAME[name], wanted[name], label=f"[{number}/{len(missing)}]")
     return wanted
+
+
+def _is_built(name: str) -> bool:
+    return all(file.exists() for file in (path(name), *files(name)))
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Checkouts share the cache: what one builds, another waits for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _build_one(go: Path, program: Program, binary: Path, *, label: str) -> None:
     tag = version(program.module)
     print(f"{label} building {program.name} {tag} ...", file=sys.stderr, flush=True)
     began = time.monotonic()
-    binary.parent.mkdir(parents=True, exist_ok=True)
     unfinished = binary.with_name(f"{binary.name}.tmp")
     major, minor = tag.removeprefix("v").split(".")[:2]
     flags = f"-s -w {program.ldflags.format(version=tag, major=major, minor=minor)}"

@@ -15,8 +15,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from lab import cluster, commands, kwok, layout
-from tests.bench import network
+from lab import cluster, commands, layout, netns
 from tests.bench.sizes import Sizes
 from tests.bench.targets import Address
 from tests.e2e.tenancy import CommandFailed, host_kubectl, install, remove, tenant_kubeconfig
@@ -41,20 +40,10 @@ class Installation:
 
 @contextlib.contextmanager
 def lab(sizes: Sizes) -> Iterator[None]:
-    """The host cluster, entered. It is left as it was found: down, or up with as many fake nodes as before."""
-    was_up = bool(commands.present_nodes())
-    before = _fake_nodes() if was_up else 0
-    wanted = max(before, -(-sizes.most // _PODS_PER_NODE))
-    commands.up(nodes=None if was_up else 2, fake_nodes=wanted, tainted=True)
-    try:
-        commands.prepare_images()
-        with network.inside(layout.nodes(1)[0].namespace):
-            yield
-    finally:
-        if not was_up:
-            commands.down()
-        elif wanted != before:
-            commands.up(fake_nodes=before, tainted=True)
+    """The host cluster, entered."""
+    wanted = -(-sizes.most // _PODS_PER_NODE)
+    with commands.borrowed(nodes=2, fake_nodes=wanted), netns.entered(layout.nodes(1)[0].namespace):
+        yield
 
 
 @contextlib.contextmanager
@@ -97,10 +86,6 @@ def removed(name: str, namespace: str) -> None:
     """Removes a release and its host namespace, as far as they came to be."""
     with contextlib.suppress(CommandFailed, subprocess.TimeoutExpired):
         remove(host_kubectl(), name, namespace)
-
-
-def _fake_nodes() -> int:
-    return sum(kwok.ANNOTATION in node["metadata"].get("annotations", {}) for node in cluster.nodes())
 
 
 def _git(*words: str) -> str:

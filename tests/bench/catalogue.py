@@ -56,6 +56,7 @@ MEASURES = {
     "changes.service": Measure("changes", "creation of a Service with its address", "ms"),
     "changes.status": Measure("changes", "pod status changed on the host → seen", "ms"),
     "secrets.requests": Measure("secrets", "requests to the host", ""),
+    "secrets.verb": Measure("secrets", "requests to the host by kind", ""),
     "secrets.seconds": Measure("secrets", "creating them", "s"),
     "secrets.memory": Measure("secrets", "memory they add", "MiB"),
     "memory.pods": Measure("memory", "memory of the control plane", "MiB"),

@@ -44,20 +44,11 @@ class Target:
 
 @contextlib.contextmanager
 def lab() -> Iterator[None]:
-    """The lab with two nodes at least, the suite's programs and the images that its pods run. It is left as it was found."""
-    before = len(commands.present_nodes())
-    try:
-        if before < _NODES:
-            commands.up(nodes=_NODES)
+    """The lab with two nodes at least, the suite's programs and the images that its pods run."""
+    with commands.borrowed(nodes=_NODES):
         toolchain.build(suite.PROGRAMS)
-        commands.prepare_images()
         commands.prepare_images([image.reference for image in catalogue.CONFORMANCE])
         yield
-    finally:
-        if before == 0:
-            commands.down()
-        elif before < _NODES:
-            commands.up(nodes=before)
 
 
 @contextlib.contextmanager

@@ -24,13 +24,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[None]:
-    """A host cluster with two nodes and all images. One that was up before stays up."""
-    was_up = bool(commands.present_nodes())
-    commands.up(nodes=2)
-    commands.prepare_images()
-    yield
-    if not was_up:
-        commands.down()
+    """A host cluster with two nodes and all images."""
+    with commands.borrowed(nodes=2):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ _PLACE: Object = {
 
 def ensure() -> None:
     """Makes fake nodes that only pods land on which ask for them."""
-    commands.up(fake_nodes=COUNT, tainted=True)
+    commands.up(fake_nodes=max(COUNT, kwok.count()), tainted=True)
 
 
 def fake_pod(name: str, **container: Any) -> Object:

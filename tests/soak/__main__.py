@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
 import sys
 import tempfile
@@ -18,12 +17,12 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import commands, layout, toolchain
+from lab import commands, layout, netns, toolchain
 from syncer.kube.client import Client
 from syncer.kube.credentials import Credentials
 from tests.e2e import fake_nodes, processes
 from tests.e2e.objects import Object
-from tests.e2e.tenancy import CommandFailed, Release, eventually, inside, install, uninstall
+from tests.e2e.tenancy import CommandFailed, Release, eventually, install, uninstall
 from tests.soak import checks, memory
 from tests.soak.chaos import CONTROL_PLANE, Chaos
 from tests.soak.load import Load
@@ -37,15 +36,13 @@ _ACKNOWLEDGED = 300.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Brings the lab up, moves into its network and soaks; returns the exit code."""
+    """Borrows the lab, moves into its network and soaks; returns the exit code."""
     options = _parser().parse_args(arguments)
-    if not _is_inside():
-        commands.up(nodes=None if commands.present_nodes() else 2)
-        commands.prepare_images()
-        fake_nodes.ensure()
-        own = [f"--seed={options.seed}", *(sys.argv[1:] if arguments is None else arguments)]
-        os.execvp(inside()[0], [*inside(), sys.executable, "-m", "tests.soak", *own])
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        commands.borrowed(nodes=2, fake_nodes=fake_nodes.COUNT),
+        netns.entered(layout.nodes(1)[0].namespace),  # where Service IPs can be reached
+        tempfile.TemporaryDirectory() as folder,
+    ):
         release = install("vc", f"soak-{uuid.uuid4().hex[:6]}", Path(folder))
         try:
             findings = asyncio.run(Soak(release, options).run())
@@ -162,12 +159,6 @@ class Soak:
             *memory.growing(found.lives),
         ]
         return found
-
-
-def _is_inside() -> bool:
-    """Whether this process is in the network of the lab's first node already, where Service IPs can be reached."""
-    node = layout.namespace_path(layout.nodes(1)[0].namespace)
-    return node.exists() and node.stat().st_ino == Path("/proc/self/ns/net").stat().st_ino
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -54,3 +56,21 @@ def test_data_files_lie_beside_their_program() -> None:
 
     assert {file.parent for file in files} == {toolchain.path("kwok").parent}
     assert {file.name for file in files} >= {"node-initialize.yaml", "pod-ready.yaml"}
+
+
+def test_two_checkouts_that_need_a_program_at_once_build_it_once(monkeypatch, tmp_path) -> None:
+    built = []
+
+    def build_one(go, program, binary, *, label) -> None:
+        built.append(program.name)
+        time.sleep(0.05)
+        binary.touch()
+
+    monkeypatch.setenv("SUBLET_CACHE", str(tmp_path))
+    monkeypatch.setattr(toolchain, "find_go", lambda: "go")
+    monkeypatch.setattr(toolchain, "_build_one", build_one)
+    with ThreadPoolExecutor() as pool:
+        answers = [pool.submit(toolchain.build, ["helm"]) for _ in range(4)]
+
+    assert [answer.result() for answer in answers] == [{"helm": toolchain.path("helm")}] * 4
+    assert built == ["helm"]

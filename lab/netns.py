@@ -15,7 +15,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @contextlib.contextmanager
-def inside(namespace: str) -> Iterator[None]:
+def entered(namespace: str) -> Iterator[None]:
     """The calling thread, and those and the programs that it starts, are in that namespace as long as the context lasts."""
     outside = os.open("/proc/self/ns/net", os.O_RDONLY)
     try:
