@@ -42,7 +42,6 @@ LAB = $(PYTHON) -m lab
 # helm of PATH when HELM=helm is given, else the pinned one, built when it is not there.
 HELM ?= $$($(LAB) tools helm | cut -f2)
 DEMO = $(PYTHON) -m demo --release $(RELEASE) --namespace $(NAMESPACE) $(if $(CONTEXT),--context $(CONTEXT))
-GENERATED = docs/generate_values.py docs/generate_border.py docs/generate_conformance.py docs/generate_performance.py
 
 .PHONY: help
 help: ## this list
@@ -141,10 +140,10 @@ tagged:
 # -- generated files, each with its check -----------------------------------------------------------------------------
 .PHONY: docs docs-verify lock lock-verify format
 docs: venv ## write the generated pages
-	@for program in $(GENERATED); do $(IN)/python $$program; done
+	@$(IN)/python -m docs
 
 docs-verify: venv ## fail when a generated page is out of date
-	@for program in $(GENERATED); do echo "$$program --verify"; $(IN)/python $$program --verify; done
+	$(IN)/python -m docs --verify
 
 lock: venv ## pin the newest packages that pyproject.toml allows; needs uv
 	@$(IN)/python -m tools.lock

@@ -1,15 +1,10 @@
 """Writes the table of what crosses the border into README.md, from the rows in chart/files/rules.yaml.
 
-    python docs/generate_border.py            # write
-    python docs/generate_border.py --verify   # exit 1 when the table is not what it would be
-
 The table stands between two comments; what is around them is left alone.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -74,28 +69,9 @@ def _at(values: Any, path: str) -> Any:
     return values
 
 
-def page() -> str:
+def wanted() -> dict[Path, str]:
     """README.md with the table in its place."""
     text = PAGE.read_text()
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{table()}\n{END}{tail}"
-
-
-def main() -> int:
-    """Writes or verifies the page; returns the exit code."""
-    parser = argparse.ArgumentParser(description="the border table of README.md from the chart's rules")
-    parser.add_argument("--verify", action="store_true", help="only say whether the table is up to date")
-    options = parser.parse_args()
-    wanted = page()
-    if not options.verify:
-        PAGE.write_text(wanted)
-        return 0
-    if PAGE.read_text() == wanted:
-        return 0
-    sys.stderr.write(f"{PAGE} is out of date: run make docs\n")
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return {PAGE: f"{head}{BEGIN}\n{table()}\n{END}{tail}"}

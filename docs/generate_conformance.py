@@ -1,18 +1,13 @@
 """Writes docs/conformance.md from the results in tests/conformance/results.json and the reasons beside them.
 
-    python docs/generate_conformance.py            # write
-    python docs/generate_conformance.py --verify   # exit 1 when the page is not what it would be
-
 Every test that passes on the bare host and not in a virtual cluster needs a reason, and so does every one that the bare host fails;
 a reason that nothing needs is as wrong as one that is missing.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -145,24 +140,6 @@ def _second_chances(results: Mapping[str, Any]) -> Iterator[str]:
             yield f"| `{name}` | {target} |"
 
 
-def main() -> int:
-    """Writes or verifies the page; returns the exit code."""
-    parser = argparse.ArgumentParser(description="docs/conformance.md from the results of the conformance tests")
-    parser.add_argument("--verify", action="store_true", help="only say whether the page is up to date")
-    options = parser.parse_args()
-    try:
-        wanted = page(json.loads(RESULTS.read_text()), yaml.safe_load(REASONS.read_text()) or {})
-    except ValueError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    if not options.verify:
-        PAGE.write_text(wanted)
-        return 0
-    if PAGE.exists() and PAGE.read_text() == wanted:
-        return 0
-    sys.stderr.write(f"{PAGE} is out of date: run make docs\n")
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def wanted() -> dict[Path, str]:
+    """The page. Raises ValueError when a reason is missing, or not needed."""
+    return {PAGE: page(json.loads(RESULTS.read_text()), yaml.safe_load(REASONS.read_text()) or {})}

@@ -1,18 +1,13 @@
 """Writes docs/values.md from the chart: its values, the rights behind each switch, and the keys of vcluster.yaml that it refuses.
 
-    python docs/generate_values.py            # write
-    python docs/generate_values.py --verify   # exit 1 when the page is not what it would be
-
 A value is documented by a comment that begins with `# --` right above its key; what lies below that key belongs to it. Other comments
 above a key that is not documented itself introduce its section.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,20 +140,6 @@ def _table(head: Sequence[str], rows: Iterator[tuple[str, ...]] | Sequence[tuple
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def main() -> int:
-    """Writes or verifies the page; returns the exit code."""
-    parser = argparse.ArgumentParser(description="docs/values.md from the chart")
-    parser.add_argument("--verify", action="store_true", help="only say whether the page is up to date")
-    options = parser.parse_args()
-    wanted = page()
-    if not options.verify:
-        PAGE.write_text(wanted)
-        return 0
-    if PAGE.exists() and PAGE.read_text() == wanted:
-        return 0
-    sys.stderr.write(f"{PAGE} is out of date: run python docs/generate_values.py\n")
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def wanted() -> dict[Path, str]:
+    """The page."""
+    return {PAGE: page()}
