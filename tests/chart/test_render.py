@@ -141,7 +141,7 @@ def images(values=None):
 def test_the_default_images_are_public_ones_with_a_fixed_tag():
     assert images() == {
         "pki": "ghcr.io/sublet/syncer:0.1.0",
-        "store": "docker.io/rancher/kine:v0.17.5",
+        "store": "docker.io/rancher/kine:v0.17.2",
         "apiserver": "registry.k8s.io/kube-apiserver:v1.36.3",
         "syncer": "ghcr.io/sublet/syncer:0.1.0",
         "controller-manager": "registry.k8s.io/kube-controller-manager:v1.36.3",
@@ -160,7 +160,7 @@ def test_the_kubernetes_version_is_the_tag_of_its_images_with_or_without_the_v()
 def test_one_registry_can_replace_all_others():
     found = images(nested("controlPlane.advanced.defaultImageRegistry", "registry.example.com/mirror/"))
     assert all(image.startswith("registry.example.com/mirror/") for image in found.values())
-    assert found["store"] == "registry.example.com/mirror/rancher/kine:v0.17.5"
+    assert found["store"] == "registry.example.com/mirror/rancher/kine:v0.17.2"
 
 
 IMAGES = {

@@ -2,7 +2,7 @@ module sublet.dev/lab/tools/kine
 
 go 1.26.5
 
-require github.com/k3s-io/kine v0.17.5
+require github.com/k3s-io/kine v0.17.2
 
 require (
 	filippo.io/edwards25519 v1.2.0 // indirect
