@@ -21,11 +21,13 @@ KUBERNETES = toolchain.version("kubernetes")
 SYNCER = os.environ.get("SUBLET_SYNCER_IMAGE", "ghcr.io/sublet/syncer:0.1.0")
 COREDNS = f"docker.io/coredns/coredns:{toolchain.version('coredns').removeprefix('v')}"
 KINE = f"docker.io/rancher/kine:{toolchain.version('kine')}"
-ETCD = f"registry.k8s.io/etcd:{toolchain.version('etcd').removeprefix('v')}-0"
+ETCD = "registry.k8s.io/etcd:3.6.8-0"  # what Kubernetes 1.36 names; the program is that of the lab
 LOCAL_PATH_PROVISIONER = f"docker.io/rancher/local-path-provisioner:{toolchain.version('local-path-provisioner')}"
 BUSYBOX = "docker.io/library/busybox:1.37"
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
 NGINX = "docker.io/library/nginx:1.29"
+POSTGRES = "docker.io/library/postgres:17"
+MARIADB = "docker.io/library/mariadb:11.8"
 DEBIAN = "docker.io/library/debian:trixie-slim"
 PYTHON = "docker.io/library/python:3.13-slim-trixie"
 
@@ -91,6 +93,10 @@ def _agnhost(reference: str) -> Built:
     return Built(reference=reference, folder=FOLDER / "agnhost", programs=("agnhost",), base=DEBIAN)
 
 
+def _database(reference: str, name: str) -> Built:
+    return Built(reference=reference, folder=FOLDER / name, context=("docker-entrypoint.sh",), base=DEBIAN)
+
+
 def _nginx(reference: str) -> Built:
     return Built(reference=reference, folder=FOLDER / "nginx", base=DEBIAN)
 
@@ -133,6 +139,8 @@ REST: tuple[Image, ...] = (
     ),
     _agnhost(AGNHOST),
     _nginx(NGINX),
+    _database(POSTGRES, "postgres"),
+    _database(MARIADB, "mariadb"),
 )
 ALL = SYSTEM + REST
 
@@ -142,7 +150,6 @@ _E2E = "registry.k8s.io/e2e-test-images"
 CONFORMANCE: tuple[Image, ...] = (
     _pause("registry.k8s.io/pause:3.10.2"),
     _busybox(f"{_E2E}/busybox:1.37.0-1"),
-    _etcd("registry.k8s.io/etcd:3.6.8-0"),
     _agnhost(f"{_E2E}/agnhost:2.55"),
     _nginx(f"{_E2E}/nginx:1.15-4"),
     Assembled(

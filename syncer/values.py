@@ -23,6 +23,10 @@ class InvalidValue(Exception):
         self.path = path
 
 
+SQLITE = "database.embedded"
+"""The store of a document that names none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
     """Identity of the virtual cluster and of its place on the host."""
@@ -41,6 +45,8 @@ class Cluster:
     """ServiceAccount of the tenant's pods on the host."""
     service_cidr: str = ""
     """Range of the host's Service IPs (networking.serviceCIDR); empty = ask the host."""
+    store: str = SQLITE
+    """Where the virtual API server keeps its objects: the path of a switch below controlPlane.backingStore."""
     extra_sans: tuple[str, ...] = ()
     """More names and IPs for the API server's certificate (controlPlane.proxy.extraSANs)."""
 
@@ -166,6 +172,7 @@ def parse(document: Mapping[str, Any]) -> Settings:
             owner=cluster["owner"],
             workload_service_account=cluster["workloadServiceAccount"],
             service_cidr=cluster.get("serviceCIDR") or "",
+            store=cluster.get("store") or SQLITE,
             extra_sans=tuple(cluster.get("extraSANs") or ()),
         ),
         pods=Pods(

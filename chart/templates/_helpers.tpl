@@ -104,7 +104,15 @@ https://{{ .Release.Name }}.{{ include "sublet.namespace" . }}.svc
 
 {{/* Whether the store lies on a PersistentVolumeClaim: "true" or "". */}}
 {{- define "sublet.persistent" -}}
-{{- if ne (.Values.controlPlane.statefulSet.persistence.volumeClaim.enabled | toString) "false" }}true{{ end -}}
+{{- $claimed := ne (.Values.controlPlane.statefulSet.persistence.volumeClaim.enabled | toString) "false" -}}
+{{- if and $claimed (include "sublet.store.local" .) }}true{{ end -}}
+{{- end -}}
+
+{{/* The user's volume mounts, which every container of the control plane's pod has. */}}
+{{- define "sublet.addedMounts" -}}
+{{- with .Values.controlPlane.statefulSet.persistence.addVolumeMounts }}
+{{- toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{/* Who gets the rights: the control plane's ServiceAccount. */}}

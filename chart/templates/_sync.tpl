@@ -88,6 +88,7 @@ cluster:
     kind: ConfigMap
     name: vc-owner-{{ .Release.Name }}
   workloadServiceAccount: {{ include "sublet.workloadServiceAccount" . | quote }}
+  store: {{ include "sublet.store" . }}
   serviceCIDR: {{ .Values.networking.serviceCIDR | quote }}
   extraSANs:
     {{- toYaml .Values.controlPlane.proxy.extraSANs | nindent 4 }}

@@ -19,7 +19,7 @@ from typing import Any
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from syncer import values
-from syncer.controlplane import kubeconfig, material
+from syncer.controlplane import kubeconfig, material, store
 from syncer.controlplane.certificates import Lifetimes
 from syncer.controlplane.kubeconfig import Entry, Identity, Issuer
 from syncer.kube.client import Client
@@ -91,6 +91,7 @@ async def _run_once(settings: Settings, client: Client, out: Path, lifetimes: Li
         lifetimes=lifetimes,
         now=now,
     )
+    await store.claim(client, cluster)
     write_files(out, layout(files, context=cluster.name))
     issuer = Issuer(cluster=cluster.name, namespace=cluster.namespace, owner=owner, authority=files["ca.crt"])
     admin = Identity(certificate=files["admin.crt"], key=files["admin.key"])

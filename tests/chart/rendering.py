@@ -79,6 +79,14 @@ def nested(path: str, value: Any) -> Object:
     return value
 
 
+def put(values: Object, path: str, value: object) -> None:
+    """Sets the value at a dotted path; what lies above it already stays."""
+    *above, last = path.split(".")
+    for key in above:
+        values = values.setdefault(key, {})
+    values[last] = value
+
+
 def helm(*arguments: str) -> str:
     """Runs helm; returns what it printed. Raises Refused."""
     binary = toolchain.build(["helm"])["helm"]

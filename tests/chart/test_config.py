@@ -19,6 +19,7 @@ def test_the_default_document_says_who_and_where_the_cluster_is():
         "service": "alpha",
         "owner": {"apiVersion": "v1", "kind": "ConfigMap", "name": "vc-owner-alpha"},
         "workloadServiceAccount": "vc-workload-alpha",
+        "store": "database.embedded",
         "serviceCIDR": "",
         "extraSANs": [],
     }

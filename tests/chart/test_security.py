@@ -115,6 +115,6 @@ def test_the_api_server_and_dns_keep_the_capability_that_their_binaries_carry():
 
 def test_the_store_is_reached_by_a_socket_and_opens_no_port():
     store, server = render().container("store"), render().container("apiserver")
-    assert "--listen-address=unix:///run/kine/kine.sock" in store["command"]
+    assert "--listen-address=unix:///run/store/store.sock" in store["command"]
     assert "--metrics-bind-address=0" in store["command"]
-    assert "--etcd-servers=unix:///run/kine/kine.sock" in server["command"]
+    assert "--etcd-servers=unix:///run/store/store.sock" in server["command"]

@@ -11,7 +11,7 @@ from yamllint import linter
 from yamllint.config import YamlLintConfig
 
 from docs.generate_values import documented, leaves
-from tests.chart.rendering import CHART, CI_VALUES, Refused, helm, nested, render
+from tests.chart.rendering import CHART, CI_VALUES, Refused, helm, put, render
 
 TEXT = (CHART / "values.yaml").read_text()
 VALUES = yaml.safe_load(TEXT)
@@ -50,12 +50,32 @@ def another(path, value):
         return not value
     if isinstance(value, int):
         return value + 1
+    if path.endswith("File"):
+        return "/other/file"
     if isinstance(value, str):
         return {"IfNotPresent": "Always", "ClusterIP": "NodePort"}.get(value, "other")
     if isinstance(value, list):
         strings = re.search(r"(Args|SANs|forward|denyLabels|denyAnnotations|drop)$", path)
         return ["other"] if strings else [{"name": "other"}]
     return {"other": "thing"}
+
+
+STORES = "controlPlane.backingStore"
+SWITCHES = {
+    "sync.fromHost.nodes.selector.": {"sync.fromHost.nodes.enabled": True},
+    "exportKubeConfig.serviceAccount.": {"exportKubeConfig.serviceAccount.name": "robot"},
+    f"{STORES}.database.embedded.enabled": {f"{STORES}.etcd.embedded.enabled": True},
+    f"{STORES}.database.external.": {
+        f"{STORES}.database.external.enabled": True,
+        f"{STORES}.database.external.connector": "database",
+    },
+    f"{STORES}.etcd.embedded.": {f"{STORES}.etcd.embedded.enabled": True},
+    f"{STORES}.etcd.external.": {
+        f"{STORES}.etcd.external.enabled": True,
+        f"{STORES}.etcd.external.endpoint": "https://etcd.example:2379",
+    },
+}
+"""What has to be set for the values below a path, or one of them, to matter."""
 
 
 def outcome(values):
@@ -75,14 +95,13 @@ def test_every_value_is_documented():
 
 @pytest.mark.parametrize("path", [path for path in leaves(VALUES) if path != "global"])
 def test_every_value_changes_something(path):
-    setting = nested(path, another(path, at(path)))
-    base = {}
-    if path.startswith("sync.fromHost.nodes.selector."):
-        base = nested("sync.fromHost.nodes.enabled", True)
-        setting["sync"]["fromHost"]["nodes"]["enabled"] = True
-    if path.startswith("exportKubeConfig.serviceAccount.") and not path.endswith(".name"):
-        base = nested("exportKubeConfig.serviceAccount.name", "robot")
-        setting["exportKubeConfig"]["serviceAccount"]["name"] = "robot"
+    base, setting = {}, {}
+    for beginning, switches in SWITCHES.items():
+        if path.startswith(beginning) and path != f"{beginning}enabled":
+            for values in (base, setting):
+                for switch, value in switches.items():
+                    put(values, switch, value)
+    put(setting, path, another(path, at(path)))
     assert outcome(setting) != outcome(base)
 
 

@@ -38,6 +38,7 @@ def test_everything_said_arrives():
             "cluster": {
                 **LEAST["cluster"],
                 "domain": "d.local",
+                "store": "etcd.embedded",
                 "serviceCIDR": "10.0.0.0/16",
                 "extraSANs": ["a.example"],
             },
@@ -57,6 +58,7 @@ def test_everything_said_arrives():
         }
     )
     assert (settings.cluster.domain, settings.cluster.service_cidr) == ("d.local", "10.0.0.0/16")
+    assert settings.cluster.store == "etcd.embedded"
     assert settings.cluster.extra_sans == ("a.example",)
     assert settings.pods.translate_image == {"a": "b"}
     assert settings.pods.enforce_tolerations == (Toleration(key="dedicated", value="tenants", effect="NoSchedule"),)

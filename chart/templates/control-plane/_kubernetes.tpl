@@ -4,11 +4,6 @@
 {{ .Values.networking.serviceCIDR | default "10.96.0.0/12" }}
 {{- end -}}
 
-{{/* The store's socket: an emptyDir is out of reach for other pods and for the tenant's webhooks. */}}
-{{- define "sublet.store.address" -}}
-unix:///run/kine/kine.sock
-{{- end -}}
-
 {{/* Fields of a container that runs a Kubernetes component. root: the chart's context; name: apiServer or controllerManager; capabilities. */}}
 {{- define "sublet.kubernetesContainer" -}}
 {{- $k8s := .root.Values.controlPlane.distro.k8s -}}
@@ -39,7 +34,7 @@ name: apiserver
 restartPolicy: Always
 command:
   - kube-apiserver
-  - --etcd-servers={{ include "sublet.store.address" . }}
+  {{- include "sublet.store.flags" . | nindent 2 }}
   - --secure-port=8443
   - --advertise-address=$(POD_IP)
   - --tls-cert-file=/pki/apiserver.crt
@@ -112,8 +107,13 @@ env:
   {{- end }}
 volumeMounts:
   - {name: pki, mountPath: /pki, readOnly: true}
-  - {name: store-socket, mountPath: /run/kine}
+  {{- if include "sublet.store.container" . }}
+  - {name: store-socket, mountPath: /run/store}
+  {{- end }}
   - {name: authentication, mountPath: /etc/sublet, readOnly: true}
+  {{- with include "sublet.addedMounts" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
 {{- end -}}
 
 {{/*
@@ -171,4 +171,7 @@ env:
 {{- end }}
 volumeMounts:
   - {name: pki, mountPath: /pki, readOnly: true}
+  {{- with include "sublet.addedMounts" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
 {{- end -}}

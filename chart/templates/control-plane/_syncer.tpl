@@ -32,6 +32,9 @@ volumeMounts:
   - {name: host-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
   - {name: pki, mountPath: /pki}
   - {name: tmp, mountPath: /tmp}
+  {{- with include "sublet.addedMounts" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
 {{- end -}}
 
 {{- define "sublet.syncer" -}}
@@ -61,4 +64,7 @@ volumeMounts:
   - {name: host-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
   - {name: pki, mountPath: /pki, readOnly: true}
   - {name: tmp, mountPath: /tmp}
+  {{- with include "sublet.addedMounts" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
 {{- end -}}

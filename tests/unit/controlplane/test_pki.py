@@ -36,6 +36,7 @@ def config(**cluster):
             "service": "alpha",
             "owner": {"apiVersion": "v1", "kind": "ConfigMap", "name": "vc-owner-alpha"},
             "workloadServiceAccount": "vc-workload-alpha",
+            "store": "database.embedded",
             "serviceCIDR": "",
             "extraSANs": [],
             **cluster,
@@ -324,3 +325,24 @@ async def test_no_kubeconfig_is_written_for_a_service_account(run, api):
     document["kubeconfigs"][0]["serviceAccount"] = {"name": "viewer", "namespace": "kube-system", "clusterRole": "view"}
     await run(document)
     assert f"{SECRETS}/vc-alpha" not in api.objects
+
+
+async def test_the_store_is_remembered_beside_the_keys(api, run):
+    await run()
+    assert api.objects[CERTS]["metadata"]["annotations"] == {"sublet.dev/store": "database.embedded"}
+
+
+async def test_another_store_is_refused_with_the_way_back(api, run, tmp_path):
+    await run()
+    with pytest.raises(InvalidValue) as caught:
+        await run(config(store="etcd.embedded"))
+    assert "controlPlane.backingStore.etcd.embedded" in str(caught.value)
+    assert "lie in database.embedded" in str(caught.value)
+    assert "annotate secret alpha-certs sublet.dev/store-" in str(caught.value)
+
+
+async def test_a_store_that_was_given_up_makes_room_for_another(api, run):
+    await run()
+    del api.objects[CERTS]["metadata"]["annotations"]
+    await run(config(store="etcd.embedded"))
+    assert api.objects[CERTS]["metadata"]["annotations"] == {"sublet.dev/store": "etcd.embedded"}
