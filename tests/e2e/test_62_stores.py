@@ -139,7 +139,7 @@ def test_a_change_of_store_is_refused_and_the_way_back_keeps_everything(lab: Non
         release.tenant("create", "namespace", "kept")
         helm(*upgrade, "--values", written(EMBEDDED_ETCD, tmp_path))
         eventually(lambda: "lie in database.embedded" in release.on_host("logs", release.pod, "--container=pki"))
-        helm(*upgrade, "--wait", "--timeout=120s")
+        helm(*upgrade, "--reset-values", "--wait", "--timeout=120s")
 
         assert "kept" in eventually(lambda: release.tenant.names("namespaces"))
     finally:
