@@ -16,7 +16,9 @@ from tests.soak.ledger import Ledger, Seen, broken
 from tests.soak.load import REVISION
 
 PATIENCE = 150.0
-"""Seconds to converge in: a container that was killed may start after 40, and what is no longer used stays for 30."""
+"""Seconds to converge in once the control plane runs: what is no longer used stays for 30."""
+BACK_OFF = 330.0
+"""Seconds that the kubelet may wait before it starts a container again that was killed often, and some more for the start."""
 _VIRTUAL_NAME = "sublet.dev/name"
 _KILLED = 128 + signal.SIGKILL
 _NOT_YET = "9999"
@@ -25,16 +27,28 @@ _NOT_YET = "9999"
 
 def converged(release: Release, kubectl: Kubectl, ledger: Ledger) -> tuple[float, list[str]]:
     """Waits until nothing is wrong, and gives the seconds that took; what is wrong after `PATIENCE`, as sentences."""
-    began = time.monotonic()
+    began = up = time.monotonic()
     wrong = ["nothing was seen"]
-    while wrong and time.monotonic() - began < PATIENCE:
+    while wrong and time.monotonic() - up < PATIENCE:
         try:
             wrong = _wrong(release, kubectl, ledger)
         except CommandFailed as error:
             wrong = [f"a cluster does not answer: {error}"]
         if wrong:
             time.sleep(1)
+            if time.monotonic() - began < BACK_OFF and not _runs(release):
+                up = time.monotonic()
     return time.monotonic() - began, wrong
+
+
+def _runs(release: Release) -> bool:
+    """Whether all containers of the control plane are ready."""
+    try:
+        pod = processes.pod_of(release)
+    except CommandFailed:  # its successor is not made yet
+        return False
+    found = {status["name"]: status["ready"] for status in processes.statuses(pod)}
+    return all(found.get(name) for name in processes.CONTAINERS)
 
 
 def unasked_restarts(kills: Mapping[tuple[str, str], int], pods: Mapping[str, Sequence[Object]]) -> list[str]:
