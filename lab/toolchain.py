@@ -72,6 +72,16 @@ PROGRAMS: tuple[Program, ...] = (
     _kubernetes("kube-proxy"),
     _kubernetes("agnhost", "k8s.io/kubernetes/test/images/agnhost"),
     Program(name="helm", module="helm", package="helm.sh/helm/v4/cmd/helm"),
+    Program(
+        name="helm3",
+        module="helm3",
+        package="helm.sh/helm/v3/cmd/helm",
+        # Of which Kubernetes it assumes charts to be rendered for; without, 1.20.
+        ldflags=" ".join(
+            f"-X helm.sh/helm/v3/pkg/chartutil.k8sVersion{part}={number}"
+            for part, number in (("Major", 1), ("Minor", 36))
+        ),
+    ),
     Program(name="coredns", module="coredns", package="github.com/coredns/coredns"),
     Program(
         name="local-path-provisioner",

@@ -87,9 +87,9 @@ def put(values: Object, path: str, value: object) -> None:
     values[last] = value
 
 
-def helm(*arguments: str) -> str:
-    """Runs helm; returns what it printed. Raises Refused."""
-    binary = toolchain.build(["helm"])["helm"]
+def helm(*arguments: str, program: str = "helm") -> str:
+    """Runs helm, or another version of it; returns what it printed. Raises Refused."""
+    binary = toolchain.build([program])[program]
     result = subprocess.run([binary, *arguments], capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise Refused(result.stderr + result.stdout)
@@ -101,12 +101,12 @@ def render(values: Mapping[str, Any] | None = None, *, name: str = "alpha", name
     return _render(json.dumps(values or {}, sort_keys=True), name, namespace)
 
 
-def template(values: str, name: str, namespace: str) -> str:
+def template(values: str, name: str, namespace: str, *, program: str = "helm") -> str:
     """What `helm template` prints for values given as YAML or JSON."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(values)
         file.flush()
-        return helm("template", name, str(CHART), "--namespace", namespace, "--values", file.name)
+        return helm("template", name, str(CHART), "--namespace", namespace, "--values", file.name, program=program)
 
 
 @functools.cache
