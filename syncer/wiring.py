@@ -63,7 +63,9 @@ class Syncer:
         self.settings = settings
         self.table: Table = parse_table(settings.rules)
         plan.check(self.table)
-        self._manifests = manifests.parse(settings.manifests, where="controlPlane.coredns")
+        self._manifests = manifests.parse(
+            settings.manifests, where="controlPlane.coredns or experimental.deploy.vcluster"
+        )
         self.metrics = Metrics()
         self._credentials = {"host": host, "virtual": virtual}
         self._pki = pki

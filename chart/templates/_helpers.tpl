@@ -97,6 +97,14 @@ reference that are laid over that row; tag: for a row without one. A digest wins
 {{- toYaml (mergeOverwrite $context (deepCopy (.over | default dict))) -}}
 {{- end -}}
 
+{{/* The user's containers, with our security context below their own. root: the chart's context; containers. */}}
+{{- define "sublet.userContainers" -}}
+{{- range .containers }}
+{{- $context := include "sublet.containerSecurityContext" (dict "root" $.root "over" .securityContext) | fromYaml }}
+- {{- toYaml (set (deepCopy .) "securityContext" $context) | nindent 2 }}
+{{- end }}
+{{- end -}}
+
 {{/* The address under which the control plane is reached inside the host. */}}
 {{- define "sublet.server" -}}
 https://{{ .Release.Name }}.{{ include "sublet.namespace" . }}.svc

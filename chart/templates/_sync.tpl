@@ -36,13 +36,18 @@
 {{- $rules | toJson -}}
 {{- end -}}
 
-{{/* The kubeconfig Secrets, as JSON: vc-NAME first, then exportKubeConfig.additionalSecrets. */}}
+{{/* The kubeconfig Secrets, as JSON: vc-NAME first, then what reads metrics, then exportKubeConfig.additionalSecrets. */}}
 {{- define "sublet.kubeconfigs" -}}
 {{- $export := .Values.exportKubeConfig -}}
 {{- $own := dict "name" (printf "vc-%s" .Release.Name) "namespace" (include "sublet.namespace" .) -}}
 {{- $first := merge $own (pick $export "context" "server" "insecure" "serviceAccount") -}}
+{{- $wanted := list $first -}}
+{{- if .Values.controlPlane.serviceMonitor.enabled -}}
+{{- $account := dict "name" "sublet-metrics" "clusterRole" "system:monitoring" -}}
+{{- $wanted = append $wanted (dict "name" (include "sublet.metricsSecret" .) "serviceAccount" $account) -}}
+{{- end -}}
 {{- $all := list -}}
-{{- range prepend $export.additionalSecrets $first -}}
+{{- range concat $wanted $export.additionalSecrets -}}
 {{- $account := .serviceAccount | default dict -}}
 {{- $entry := dict
       "secret" .name
@@ -62,6 +67,11 @@
 {{- $all | toJson -}}
 {{- end -}}
 
+{{/* The Secret with the token of a ServiceAccount that may read metrics and health, and nothing else. */}}
+{{- define "sublet.metricsSecret" -}}
+vc-metrics-{{ .Release.Name }}
+{{- end -}}
+
 {{- define "sublet.coredns.corefile" -}}
 {{- .Values.controlPlane.coredns.overwriteConfig | default (tpl (.Files.Get "files/Corefile") .) -}}
 {{- end -}}
@@ -71,6 +81,11 @@
 {{- $dns := .Values.controlPlane.coredns -}}
 {{- if $dns.enabled -}}
 {{- $dns.overwriteManifests | default (tpl (.Files.Get "files/coredns.yaml.tpl") .) -}}
+{{- end -}}
+{{- with .Values.experimental.deploy.vcluster -}}
+{{- range list .manifests (tpl .manifestsTemplate $) -}}
+{{- if trim . }}{{ printf "\n---\n%s" . }}{{ end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

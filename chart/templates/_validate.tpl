@@ -7,6 +7,7 @@
 {{- include "sublet.validate.store" . -}}
 {{- include "sublet.validate.sync" . -}}
 {{- include "sublet.validate.kubeconfigs" . -}}
+{{- include "sublet.validate.quota" . -}}
 {{- end -}}
 
 {{- define "sublet.validate.name" -}}
@@ -170,5 +171,13 @@ true
 {{- fail (printf "exportKubeConfig.additionalSecrets: Secret %s is already taken; choose another name" $secret) -}}
 {{- end -}}
 {{- $seen = append $seen $secret -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "sublet.validate.quota" -}}
+{{- $type := .Values.controlPlane.service.spec.type | default "ClusterIP" -}}
+{{- $ports := index .Values.policies.resourceQuota.quota "services.nodeports" -}}
+{{- if and (include "sublet.quota" .) (has $type (list "NodePort" "LoadBalancer")) (eq (toString $ports) "0") -}}
+{{- fail (printf "controlPlane.service.spec.type is %s, but policies.resourceQuota.quota allows no node port; set its services.nodeports to 2 or more" $type) -}}
 {{- end -}}
 {{- end -}}

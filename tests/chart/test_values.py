@@ -41,6 +41,10 @@ def another(path, value):
         "controlPlane.statefulSet.persistence.volumeClaim.accessModes": ["ReadWriteMany"],
         "controlPlane.statefulSet.persistence.volumeClaim.enabled": False,
         "logging.level": "debug",
+        "policies.networkPolicy.workload.publicEgress.cidr": "::/0",
+        "policies.networkPolicy.workload.publicEgress.except": ["10.0.0.0/8"],
+        "controlPlane.statefulSet.initContainers": [{"name": "other", "image": "other"}],
+        "controlPlane.statefulSet.sidecarContainers": [{"name": "other", "image": "other"}],
     }
     if path in special:
         return special[path]
@@ -55,14 +59,21 @@ def another(path, value):
     if isinstance(value, str):
         return {"IfNotPresent": "Always", "ClusterIP": "NodePort"}.get(value, "other")
     if isinstance(value, list):
-        strings = re.search(r"(Args|SANs|forward|denyLabels|denyAnnotations|drop)$", path)
+        strings = re.search(r"(Args|SANs|forward|scopes|denyLabels|denyAnnotations|drop)$", path)
         return ["other"] if strings else [{"name": "other"}]
     return {"other": "thing"}
 
 
 STORES = "controlPlane.backingStore"
+QUOTA = "policies.resourceQuota.quota"
+PATHS = [QUOTA, *(path for path in leaves(VALUES) if path != "global" and not path.startswith(f"{QUOTA}."))]
+"""What is set one by one; the quota as a whole, since its keys have dots."""
 SWITCHES = {
     "sync.fromHost.nodes.selector.": {"sync.fromHost.nodes.enabled": True},
+    "controlPlane.serviceMonitor.": {"controlPlane.serviceMonitor.enabled": True},
+    "policies.resourceQuota.": {"policies.resourceQuota.enabled": True},
+    "policies.limitRange.": {"policies.limitRange.enabled": True},
+    "policies.networkPolicy.": {"policies.networkPolicy.enabled": True},
     "exportKubeConfig.serviceAccount.": {"exportKubeConfig.serviceAccount.name": "robot"},
     f"{STORES}.database.embedded.enabled": {f"{STORES}.etcd.embedded.enabled": True},
     f"{STORES}.database.external.": {
@@ -93,7 +104,7 @@ def test_every_value_is_documented():
     ] == []
 
 
-@pytest.mark.parametrize("path", [path for path in leaves(VALUES) if path != "global"])
+@pytest.mark.parametrize("path", PATHS)
 def test_every_value_changes_something(path):
     base, setting = {}, {}
     for beginning, switches in SWITCHES.items():

@@ -155,6 +155,11 @@ command:
   - --kube-api-qps=200
   - --kube-api-burst=300
   - --profiling=false
+  {{- if .Values.controlPlane.serviceMonitor.enabled }}
+  # Whoever reads its metrics shows a token, and has to know to whom.
+  - --tls-cert-file=/pki/apiserver.crt
+  - --tls-private-key-file=/pki/apiserver.key
+  {{- end }}
   {{- with $manager.extraArgs }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
