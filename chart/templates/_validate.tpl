@@ -3,6 +3,7 @@
 {{- include "sublet.validate.name" . -}}
 {{- include "sublet.validate.unsupported" . -}}
 {{- include "sublet.validate.images" . -}}
+{{- include "sublet.validate.skew" . -}}
 {{- include "sublet.validate.controlPlane" . -}}
 {{- include "sublet.validate.store" . -}}
 {{- include "sublet.validate.sync" . -}}
@@ -20,26 +21,29 @@
 {{- end -}}
 {{- end -}}
 
+{{/* All at once: whoever moves a file over wants to see the whole list. */}}
 {{- define "sublet.validate.unsupported" -}}
+{{- $refusals := "" -}}
 {{- range .Files.Get "files/unsupported.yaml" | fromYamlArray -}}
-{{- include "sublet.refuse" (dict "row" . "at" $.Values "left" (splitList "." .path) "seen" list) -}}
+{{- $refusals = print $refusals (include "sublet.refusals" (dict "row" . "at" $.Values "left" (splitList "." .path) "seen" list)) -}}
 {{- end -}}
+{{- with trim $refusals }}{{ fail . }}{{ end -}}
 {{- end -}}
 
-{{/* Walks to a row's path (left: what is still to go; seen: the keys gone) and refuses what it finds there. */}}
-{{- define "sublet.refuse" -}}
+{{/* Walks to a row's path (left: what is still to go; seen: the keys gone); a line for each value there that switches something on. */}}
+{{- define "sublet.refusals" -}}
 {{- if not .left -}}
 {{- $refused := not (include "sublet.off" .at) -}}
 {{- if hasKey .row "accept" -}}
 {{- $refused = not (has (toString .at) (toStrings .row.accept)) -}}
 {{- end -}}
 {{- if $refused -}}
-{{- fail (printf "%s is not supported: %s" (join "." .seen) .row.remedy) -}}
+{{- printf "%s is not supported: %s\n" (join "." .seen) .row.remedy -}}
 {{- end -}}
 {{- else if kindIs "map" .at -}}
 {{- range $key, $value := .at -}}
 {{- if has (first $.left) (list $key "*") -}}
-{{- include "sublet.refuse" (dict "row" $.row "at" $value "left" (rest $.left) "seen" (append $.seen $key)) -}}
+{{- include "sublet.refusals" (dict "row" $.row "at" $value "left" (rest $.left) "seen" (append $.seen $key)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -66,6 +70,23 @@ true
       "controlPlane.distro.k8s.controllerManager.image" $control.distro.k8s.controllerManager.image -}}
 {{- if contains "loft-sh/" (toString $image) -}}
 {{- fail (printf "%s names an image of vCluster, which Sublet cannot run; unset it" $path) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Kubernetes' own rule for what runs beside an API server: not newer, and at most one minor version older. */}}
+{{- define "sublet.validate.skew" -}}
+{{- $k8s := .Values.controlPlane.distro.k8s -}}
+{{- $found := dict -}}
+{{- range $name, $image := dict "apiServer" $k8s.apiServer.image "controllerManager" $k8s.controllerManager.image -}}
+{{- $reference := include "sublet.image" (dict "root" $ "name" $name "image" $image "tag" (include "sublet.kubernetesTag" $)) -}}
+{{- with regexFind ":v?[0-9]+[.][0-9]+[.][0-9]+[^:/@]*$" $reference }}{{ $_ := set $found $name (trimPrefix ":" .) }}{{ end -}}
+{{- end -}}
+{{- if eq (len $found) 2 -}}
+{{- $server := semver $found.apiServer -}}
+{{- $manager := semver $found.controllerManager -}}
+{{- if or ($manager.GreaterThan $server) (lt (add $manager.Minor 1) (int64 $server.Minor)) -}}
+{{- fail (printf "controlPlane.distro.k8s.controllerManager.image is of %s beside an API server of %s; set it to that version, or to one minor version less" $found.controllerManager $found.apiServer) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

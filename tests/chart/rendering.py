@@ -18,6 +18,7 @@ from lab import toolchain
 
 CHART = Path(__file__).resolve().parents[2] / "chart"
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
+VCLUSTER_FILES = sorted((Path(__file__).parent / "vcluster-files").glob("*.yaml"))
 
 Object = dict[str, Any]
 

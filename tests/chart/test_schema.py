@@ -93,6 +93,12 @@ def test_a_key_of_vcluster_that_is_not_there_is_refused_by_name_with_what_to_do(
     assert row["remedy"] in message
 
 
+def test_all_such_keys_are_refused_at_once():
+    message = refusal({"sleep": {"auto": {"afterInactivity": "1h"}}, "platform": {"project": "default"}})
+    assert "sleep is not supported" in message
+    assert "platform is not supported" in message
+
+
 @pytest.mark.parametrize(
     "off", [{"enabled": False, "more": {"of": "it"}}, {"enabled": "auto"}, {}, False, "", []], ids=str
 )
