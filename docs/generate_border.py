@@ -45,6 +45,8 @@ def _cells(row: Row, values: Row) -> Iterator[str]:
 def _default(row: Row, values: Row) -> str:
     if not _at(values, row["toggle"]):
         return "off"
+    if _at(values, row["toggle"]) == "auto":
+        return "with a scheduler"
     selection = row.get("selectionToggle")
     return "on, used ones" if selection and not _at(values, selection) else "on"
 

@@ -21,6 +21,7 @@ NAME = PREFIX + "name"
 UID = PREFIX + "uid"
 KIND = PREFIX + "kind"
 COPIED = PREFIX + "copied"
+HOST_NODE = PREFIX + "host-node"
 HASHED_LABEL = PREFIX + "label-"
 NAMESPACE_LABEL = PREFIX + "ns-label-"
 

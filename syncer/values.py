@@ -59,6 +59,13 @@ class Toleration:
     value: str
     effect: str
 
+    def covers(self, taint: Mapping[str, Any]) -> bool:
+        """Whether a pod with this toleration may run on a node with this taint."""
+        return all(
+            not mine or mine == (taint.get(name) or "")
+            for name, mine in (("key", self.key), ("value", self.value), ("effect", self.effect))
+        )
+
     def as_object(self) -> dict[str, str]:
         """The `tolerations[]` item of a pod."""
         operator = "Equal" if self.value else "Exists"
@@ -118,6 +125,8 @@ class Settings:
     pods: Pods = Pods()
     nodes: Nodes = Nodes()
     metadata: Metadata = Metadata()
+    schedules: bool = False
+    """Whether a scheduler of the virtual cluster places the pods (controlPlane.distro.k8s.scheduler.enabled), not the host's."""
     rules: tuple[Mapping[str, Any], ...] = ()
     """The enabled rows of the rule table, read by syncer.rules.table."""
     kubeconfigs: tuple[Mapping[str, Any], ...] = ()
@@ -198,6 +207,7 @@ def parse(document: Mapping[str, Any]) -> Settings:
             deny_labels=tuple(metadata.get("denyLabels") or ()),
             deny_annotations=tuple(metadata.get("denyAnnotations") or ()),
         ),
+        schedules=bool((document.get("scheduler") or {}).get("enabled")),
         rules=tuple(document.get("rules") or ()),
         kubeconfigs=tuple(document.get("kubeconfigs") or ()),
         manifests=document.get("manifests") or "",

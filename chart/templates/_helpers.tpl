@@ -110,6 +110,11 @@ reference that are laid over that row; tag: for a row without one. A digest wins
 https://{{ .Release.Name }}.{{ include "sublet.namespace" . }}.svc
 {{- end -}}
 
+{{/* Whether the virtual cluster schedules its pods itself: "true" or "". */}}
+{{- define "sublet.schedules" -}}
+{{- if or .Values.controlPlane.distro.k8s.scheduler.enabled .Values.controlPlane.advanced.virtualScheduler.enabled }}true{{ end -}}
+{{- end -}}
+
 {{/* Whether the store lies on a PersistentVolumeClaim: "true" or "". */}}
 {{- define "sublet.persistent" -}}
 {{- $claimed := ne (.Values.controlPlane.statefulSet.persistence.volumeClaim.enabled | toString) "false" -}}

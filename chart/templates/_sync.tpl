@@ -2,7 +2,9 @@
 {{- define "sublet.rows" -}}
 {{- $rows := list -}}
 {{- range .Files.Get "files/rules.yaml" | fromYamlArray -}}
-{{- if eq (include "sublet.value" (dict "values" $.Values "path" .toggle)) "true" -}}
+{{- $on := include "sublet.value" (dict "values" $.Values "path" .toggle) | trimAll "\"" -}}
+{{- if or (eq $on "auto") (eq .toggle "controlPlane.distro.k8s.scheduler.enabled") }}{{ $on = include "sublet.schedules" $ }}{{ end -}}
+{{- if eq $on "true" -}}
 {{- $rows = append $rows . -}}
 {{- end -}}
 {{- end -}}
@@ -116,10 +118,17 @@ pods:
     image: {{ include "sublet.image" (dict "root" . "name" "rewriteHosts" "image" $hosts.initContainer.image) | quote }}
     resources:
       {{- toYaml $hosts.initContainer.resources | nindent 6 }}
+{{- $nodes := .Values.sync.fromHost.nodes }}
+{{- $schedules := eq (include "sublet.schedules" .) "true" }}
+scheduler:
+  enabled: {{ $schedules }}
 nodes:
-  fromHost: {{ .Values.sync.fromHost.nodes.enabled }}
+  fromHost: {{ $nodes.enabled }}
   selector:
-    {{- toYaml .Values.sync.fromHost.nodes.selector | nindent 4 }}
+    # A scheduler wants to see the nodes among which it chooses.
+    all: {{ or $nodes.selector.all (and $schedules (not $nodes.selector.labels)) }}
+    labels:
+      {{- toYaml $nodes.selector.labels | nindent 6 }}
 metadata:
   {{- toYaml .Values.sync.metadata | nindent 2 }}
 logging:

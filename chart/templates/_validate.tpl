@@ -67,7 +67,8 @@ true
 {{- range $path, $image := dict
       "controlPlane.statefulSet.image" $control.statefulSet.image
       "controlPlane.distro.k8s.apiServer.image" $control.distro.k8s.apiServer.image
-      "controlPlane.distro.k8s.controllerManager.image" $control.distro.k8s.controllerManager.image -}}
+      "controlPlane.distro.k8s.controllerManager.image" $control.distro.k8s.controllerManager.image
+      "controlPlane.distro.k8s.scheduler.image" $control.distro.k8s.scheduler.image -}}
 {{- if contains "loft-sh/" (toString $image) -}}
 {{- fail (printf "%s names an image of vCluster, which Sublet cannot run; unset it" $path) -}}
 {{- end -}}
@@ -178,6 +179,9 @@ true
 {{- end -}}
 {{- end -}}
 {{- $nodes := .Values.sync.fromHost.nodes -}}
+{{- if and (include "sublet.schedules" .) (not $nodes.enabled) -}}
+{{- fail "controlPlane.distro.k8s.scheduler.enabled (or controlPlane.advanced.virtualScheduler.enabled) chooses among the host's nodes; set sync.fromHost.nodes.enabled or unset it" -}}
+{{- end -}}
 {{- if and (not $nodes.enabled) (or $nodes.selector.labels $nodes.selector.all) -}}
 {{- fail "sync.fromHost.nodes.selector chooses among the host's nodes; set sync.fromHost.nodes.enabled or unset it" -}}
 {{- end -}}

@@ -55,6 +55,7 @@ class Planner:
                     pod=virtual["pods"].get(pod),
                     host_pod=host["pods"].get(pod),
                     secret=host[TOKEN].get(key),
+                    schedules=self._context.settings.schedules,
                     now=self._now(),
                 )
         if key.rule not in self._table:
@@ -133,4 +134,6 @@ class Planner:
             return None
         if not settings.all and not settings.labels and self._world.sighting(key.name) is None:
             return None
-        return node_rules.mirror(real, cluster=self._context.cluster)
+        return node_rules.mirror(
+            real, cluster=self._context.cluster, tolerated=self._context.settings.pods.enforce_tolerations
+        )

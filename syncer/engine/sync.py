@@ -107,8 +107,11 @@ class Engine:
             if rule.direction == "toHost":
                 self._add_index(Side.VIRTUAL, rule.key, partial(_by_name, rule.key))
                 self._add_index(Side.HOST, rule.key, partial(identify, rule=rule.key, cluster=cluster))
-            elif rule.handler == "nodes":
+            elif rule.handler == "persistentvolumes":
+                self._add_index(Side.HOST, rule.key, partial(_by_claim, rule.key, self.settings.cluster.namespace))
+            elif rule.handler != "events":
                 self._add_index(Side.HOST, rule.key, partial(_by_name, rule.key))
+                self._add_index(Side.VIRTUAL, rule.key, partial(_by_name, rule.key))
         self._add_index(Side.HOST, TOKEN, partial(identify, rule=TOKEN, cluster=cluster))
         for resource in OWN_VIRTUAL:
             self._add_index(Side.VIRTUAL, resource.key, partial(_by_name, resource.key))
@@ -325,3 +328,9 @@ def _is_patch(action: Action) -> bool:
 def _by_name(rule: str, obj: Object) -> Key:
     metadata = obj["metadata"]
     return Key(rule, metadata.get("namespace", ""), metadata["name"])
+
+
+def _by_claim(rule: str, namespace: str, volume: Object) -> Key | None:
+    """A volume's key if it belongs to a claim in our namespace: the others are none of our business."""
+    claim = volume["spec"].get("claimRef") or {}
+    return _by_name(rule, volume) if claim.get("namespace") == namespace else None

@@ -70,6 +70,17 @@ class World:
         """Whether the virtual cluster has this Node."""
         return Key("nodes", "", name) in self.virtual["nodes"]
 
+    def host_resources(self, node: str) -> frozenset[str]:
+        """Names of the resources that the host's node has."""
+        index = self.host.get("nodes")
+        found = index.get(Key("nodes", "", node)) if index is not None else None
+        return frozenset(((found or {}).get("status") or {}).get("allocatable") or ())
+
+    def host_volume(self, name: str) -> Object | None:
+        """The host's PersistentVolume of this name."""
+        index = self.host.get("persistentvolumes")
+        return index.get(Key("persistentvolumes", "", name)) if index is not None else None
+
     def has_own_endpoints(self, namespace: str, service: str) -> bool:
         """Whether this virtual Service exists and has no selector."""
         return (namespace, service) in self._selectorless

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syncer.names import Key, Object
-from syncer.plan import claims, endpointslices, generic, pods, services
+from syncer.plan import claims, endpointslices, generic, pods, services, storageclasses
 from syncer.plan.actions import Action
 from syncer.rules.context import Context
 from syncer.rules.table import Rule, Table
@@ -11,7 +11,7 @@ from syncer.values import InvalidValue
 
 HANDLERS = {
     "toHost": ("", "pods", "services", "endpointslices", "persistentvolumeclaims"),
-    "fromHost": ("events", "nodes"),
+    "fromHost": ("events", "nodes", "persistentvolumes", "storageclasses"),
 }
 """What a row of each direction may name as its handler; empty = the row says it all."""
 
@@ -38,7 +38,7 @@ def plan(
     gone: Object | None = None,
     volume: Object | None = None,
 ) -> list[Action]:
-    """Actions for one object of a row with direction toHost.
+    """Actions for one object of a row that has plans of its own kind.
 
     `gone` is the last state of a host object that has just disappeared (pods), `volume` the virtual stand-in volume (claims).
     """
@@ -51,5 +51,7 @@ def plan(
             return endpointslices.plan(rule, key, virtual=virtual, host=host, context=context)
         case "persistentvolumeclaims":
             return claims.plan(rule, key, virtual=virtual, host=host, volume=volume, context=context)
+        case "storageclasses":
+            return storageclasses.plan(rule, virtual=virtual, host=host, cluster=context.cluster)
         case _:
             return generic.plan(rule, key, virtual=virtual, host=host, context=context)

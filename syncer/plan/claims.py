@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syncer.names import MANAGED_BY, Key, Object
-from syncer.plan.actions import Action, Attempt, Create, Delete, Side, Warn
+from syncer.plan.actions import Action, Attempt, Create, Delete, Later, Side, Warn
 from syncer.plan.generic import SAME, is_for_another, merge_difference, patch_of, removal
 from syncer.rules import claims
 from syncer.rules.context import Context
@@ -12,6 +12,7 @@ from syncer.rules.table import Rule
 
 VOLUMES = "persistentvolumes"
 _BOUND_MARKS = ("pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller")
+_PATIENCE = 1.0
 _LOST = "the host cluster has lost the volume of this claim; a new one without its data takes its place"
 
 
@@ -31,6 +32,10 @@ def plan(
         return [create, Warn(key=key, reason="VolumeLost", message=_LOST)]
     if is_for_another(virtual, host):
         return removal(rule, host)
+    if claims.is_turned_down(virtual, host):
+        # Another node is the scheduler's to choose. The host forgets the old one first, or it would be taken for turned down again.
+        refused = patch_of(Side.VIRTUAL, rule.key, virtual, {"metadata": {"annotations": {claims.SELECTED_NODE: None}}})
+        return [*_follow(rule, key, claims.without_node(virtual), host, context), refused]
     return [
         *_follow(rule, key, virtual, host, context),
         *_bind(virtual, host, volume, context),
@@ -58,13 +63,16 @@ def _bind(virtual: Object, host: Object, volume: Object | None, context: Context
     if not name or (host.get("status") or {}).get("phase") != "Bound":
         return []
     actions: list[Action] = []
-    wanted = claims.volume(virtual, host, context.cluster)
+    real = context.world.host_volume(host["spec"]["volumeName"])
+    if real is None and context.settings.schedules:
+        return [Later(seconds=_PATIENCE)]  # the watch of volumes is behind that of claims
+    wanted = claims.volume(virtual, host, context.cluster, real=real)
     if volume is None:
         actions.append(Create(side=Side.VIRTUAL, resource=VOLUMES, body=wanted))
     elif (volume["metadata"].get("labels") or {}).get(MANAGED_BY) != context.cluster:
         return []  # a volume of the tenant's own, which they have named in the claim
-    elif volume["spec"].get("capacity") != wanted["spec"]["capacity"]:
-        actions.append(patch_of(Side.VIRTUAL, VOLUMES, volume, {"spec": {"capacity": wanted["spec"]["capacity"]}}))
+    elif change := _change(volume["spec"], wanted["spec"]):
+        actions.append(patch_of(Side.VIRTUAL, VOLUMES, volume, {"spec": change}))
     if volume is not None and (volume.get("status") or {}).get("phase") != "Bound":
         actions.append(patch_of(Side.VIRTUAL, VOLUMES, volume, {"status": {"phase": "Bound"}}, subresource="status"))
     if not virtual["spec"].get("volumeName"):
@@ -76,6 +84,14 @@ def _bind(virtual: Object, host: Object, volume: Object | None, context: Context
             body["spec"]["storageClassName"] = host["spec"]["storageClassName"]
         actions.append(patch_of(Side.VIRTUAL, "persistentvolumeclaims", virtual, body))
     return actions
+
+
+def _change(have: Object, wanted: Object) -> Object:
+    """What a stand-in volume lacks. Where it can be reached is said once: Kubernetes holds on to that."""
+    change: Object = {} if have.get("capacity") == wanted["capacity"] else {"capacity": wanted["capacity"]}
+    if "nodeAffinity" in wanted and not have.get("nodeAffinity"):
+        change["nodeAffinity"] = wanted["nodeAffinity"]
+    return change
 
 
 def _report(rule: Rule, virtual: Object, host: Object) -> list[Action]:

@@ -1,6 +1,7 @@
 """The life of a pod: made on the host, bound and reported back, deleted on both sides.
 
 The host decides where a pod runs and whether it lives; the tenant decides what it is and when it goes. See DESIGN, "How a pod lives".
+With a scheduler of its own the virtual cluster decides where, and the host hears of a pod when that has been decided.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def plan(
 
 def _without_host(rule: Rule, key: Key, virtual: Object, gone: Object | None, context: Context) -> list[Action]:
     metadata = virtual["metadata"]
-    if "deletionTimestamp" in metadata or was_placed(virtual):
+    if "deletionTimestamp" in metadata or was_placed(virtual, schedules=context.settings.schedules):
         # Either the host has finished a deletion, or somebody on the host removed the pod: then its controller must replace it.
         actions: list[Action] = []
         if gone is not None and metadata.get("finalizers"):
@@ -54,7 +55,7 @@ def _without_host(rule: Rule, key: Key, virtual: Object, gone: Object | None, co
         if metadata.get("deletionGracePeriodSeconds") != 0 or not metadata.get("finalizers"):
             actions.append(_delete_virtual(rule, virtual, grace=0))
         return actions
-    if is_finished(virtual):
+    if is_finished(virtual) or (context.settings.schedules and not virtual["spec"].get("nodeName")):
         return []
     reason = pods.waiting_for(virtual, context)
     if reason is not None:
@@ -98,8 +99,9 @@ def _tokens(key: Key, virtual: Object, context: Context) -> list[Action]:
 
 def _report(rule: Rule, virtual: Object, host: Object, context: Context) -> list[Action]:
     status = host.get("status") or {}
-    if host["spec"].get("nodeName") and not status.get("startTime") and not is_finished(host):
-        # The kubelet has not spoken yet; the Binding itself says all there is to say.
+    # Until the kubelet speaks, the Binding itself says all there is to say, unless the host's scheduler has something against it.
+    bound = host["spec"].get("nodeName") or (virtual["spec"].get("nodeName") and not status.get("conditions"))
+    if bound and not status.get("startTime") and not is_finished(host):
         return []
     difference = merge_difference(virtual.get("status"), pods.status(host, virtual, context))
     if difference is SAME:
@@ -153,14 +155,17 @@ def _grace(pod: Object) -> int | None:
     return int(metadata.get("deletionGracePeriodSeconds") or 0) if "deletionTimestamp" in metadata else None
 
 
-def was_placed(virtual: Object) -> bool:
-    """Whether the pod has been bound to a node by us, so that the host has once had it.
+def was_placed(virtual: Object, *, schedules: bool) -> bool:
+    """Whether the host has once had the pod.
 
-    A nodeName alone does not say so: a tenant may have preset it. Binding sets the PodScheduled condition.
+    A nodeName alone does not say so: a tenant may have preset it. Binding sets the PodScheduled condition; that is we who bind,
+    unless the virtual cluster schedules its pods itself. Then only a kubelet's word tells.
     """
     if not virtual["spec"].get("nodeName"):
         return False
     status = virtual.get("status") or {}
+    if schedules:
+        return bool(status.get("startTime"))
     return bool(status.get("startTime")) or any(
         condition["type"] == "PodScheduled" and condition["status"] == "True"
         for condition in status.get("conditions") or ()

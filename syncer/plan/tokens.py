@@ -14,9 +14,11 @@ REFRESH_AT = PREFIX + "refresh-at"
 """Annotation of a token Secret: Unix time, in seconds, at which the tokens have used up 80 % of their life."""
 
 
-def plan(key: Key, *, pod: Object | None, host_pod: Object | None, secret: Object | None, now: float) -> list[Action]:
-    """Actions for the token Secret of one pod. `now` is Unix time in seconds."""
-    if pod is None or not _needed(pod, host_pod):
+def plan(
+    key: Key, *, pod: Object | None, host_pod: Object | None, secret: Object | None, schedules: bool, now: float
+) -> list[Action]:
+    """Actions for the token Secret of one pod. `schedules`: see Settings; `now` is Unix time in seconds."""
+    if pod is None or not _needed(pod, host_pod, schedules=schedules):
         return [] if secret is None or "deletionTimestamp" in secret["metadata"] else [delete_host(TOKEN, secret)]
     issue = IssueTokens(key=key, uid=pod["metadata"]["uid"])
     if secret is None:
@@ -28,9 +30,9 @@ def plan(key: Key, *, pod: Object | None, host_pod: Object | None, secret: Objec
     return [Later(seconds=due - now)]
 
 
-def _needed(pod: Object, host_pod: Object | None) -> bool:
+def _needed(pod: Object, host_pod: Object | None, *, schedules: bool) -> bool:
     """Whether the pod runs, or is still to run: one that the host refuses for now keeps its tokens until it gives in."""
-    alive = host_pod is not None or not was_placed(pod)
+    alive = host_pod is not None or not was_placed(pod, schedules=schedules)
     return alive and not is_finished(pod) and bool(pods.tokens(pod))
 
 

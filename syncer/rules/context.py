@@ -43,6 +43,14 @@ class Surroundings(Protocol):
         """Whether the virtual cluster has this Node."""
         ...
 
+    def host_resources(self, node: str) -> frozenset[str]:
+        """Names of the resources that the host's node has, as far as nodes are followed."""
+        ...
+
+    def host_volume(self, name: str) -> Object | None:
+        """The host's PersistentVolume of this name, when volumes are followed and it belongs to a claim of ours."""
+        ...
+
     def has_own_endpoints(self, namespace: str, service: str) -> bool:
         """Whether this virtual Service exists and has no selector, so that somebody writes its endpoints by hand."""
         ...

@@ -7,10 +7,12 @@ The InternalIP is the host node's own, so that NodePorts and node-to-pod traffic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from syncer.names import MANAGED_BY, Object
+from syncer.names import HOST_NODE, MANAGED_BY, Object
+from syncer.values import Toleration
 
 KUBELET_PORT = 10250
 STAND_IN = "sublet.dev/stand-in"
@@ -67,17 +69,29 @@ def stand_in(name: str, sighting: Sighting, *, version: str, architecture: str, 
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}, "status": status}
 
 
-def mirror(host: Object, *, cluster: str) -> Object:
-    """A Node that shows the host's real one, except for its addresses and kubelet port."""
+def mirror(host: Object, *, cluster: str, tolerated: Sequence[Toleration] = ()) -> Object:
+    """A Node that shows the host's real one, except for its addresses and kubelet port.
+
+    Taints that every host pod tolerates are `tolerated`, and hidden: the tenant's pods need not say so once more.
+    """
     metadata, status = host["metadata"], host.get("status") or {}
     real = tuple(item["address"] for item in status.get("addresses") or () if item["type"] == "InternalIP")
     external = [item for item in status.get("addresses") or () if item["type"] == "ExternalIP"]
     spec = {name: host["spec"][name] for name in ("taints", "unschedulable", "providerID") if host["spec"].get(name)}
+    taints = [taint for taint in spec.pop("taints", ()) if not any(one.covers(taint) for one in tolerated)]
+    if taints:
+        spec["taints"] = taints
+    labels = metadata.get("labels") or {}
+    told = {"labels": sorted(labels), "taints": taints, "unschedulable": bool(spec.get("unschedulable"))}
     shown = {name: value for name, value in status.items() if name not in ("volumesInUse", "volumesAttached", "config")}
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": metadata["name"], "labels": {**(metadata.get("labels") or {}), MANAGED_BY: cluster}},
+        "metadata": {
+            "name": metadata["name"],
+            "labels": {**labels, MANAGED_BY: cluster},
+            "annotations": {HOST_NODE: json.dumps(told, separators=(",", ":"), sort_keys=True)},
+        },
         "spec": spec,
         "status": {
             **shown,
@@ -85,6 +99,28 @@ def mirror(host: Object, *, cluster: str) -> Object:
             "daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET_PORT}},
         },
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a mirror was last told of the host's node. Where it differs by now from the mirror, the tenant has spoken."""
+
+    labels: tuple[str, ...] = ()
+    taints: tuple[Object, ...] = ()
+    unschedulable: bool = False
+
+    @staticmethod
+    def of(node: Object) -> Told:
+        """As the annotation says, which a tenant may have spoilt: then nothing was told."""
+        try:
+            told = json.loads((node["metadata"].get("annotations") or {})[HOST_NODE])
+            return Told(
+                tuple(str(key) for key in told["labels"]),
+                tuple(taint for taint in told["taints"] if taint["key"]),
+                bool(told["unschedulable"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            return Told()
 
 
 def addresses(name: str, ips: tuple[str, ...]) -> list[Object]:

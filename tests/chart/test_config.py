@@ -34,6 +34,7 @@ def test_the_document_has_these_parts_and_no_others():
         "cluster",
         "kubeconfigs",
         "pods",
+        "scheduler",
         "nodes",
         "metadata",
         "logging",
@@ -59,6 +60,8 @@ OFF = {
     "sync.toHost.podDisruptionBudgets.enabled",
     "sync.toHost.serviceAccounts.enabled",
     "sync.fromHost.nodes.enabled",
+    "sync.fromHost.storageClasses.enabled",
+    "controlPlane.distro.k8s.scheduler.enabled",
 }
 
 
@@ -66,7 +69,8 @@ OFF = {
     "row", [row for row in ROWS if row["resource"] not in ("pods", "services")], ids=lambda row: row["resource"]
 )
 def test_a_switch_turns_its_row_on_and_off(row):
-    on, off = (render(nested(row["toggle"], state)).config["rules"] for state in (True, False))
+    nodes = nested("sync.fromHost.nodes.enabled", True) if row["resource"] == "persistentvolumes" else {}
+    on, off = (render(nodes | nested(row["toggle"], state)).config["rules"] for state in (True, False))
     assert row["resource"] in [rule["resource"] for rule in on]
     assert row["resource"] not in [rule["resource"] for rule in off]
 

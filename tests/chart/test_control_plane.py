@@ -243,3 +243,40 @@ def test_the_security_context_of_the_kubernetes_containers_is_theirs_alone():
         for name in ("apiserver", "controller-manager", "syncer")
     ]
     assert users == [7, 7, None]
+
+
+SCHEDULER = {
+    "controlPlane": {"distro": {"k8s": {"scheduler": {"enabled": True}}}},
+    "sync": {"fromHost": {"nodes": {"enabled": True}}},
+}
+
+
+def test_a_scheduler_of_its_own_starts_after_the_api_server_and_answers_probes():
+    rendered = render(SCHEDULER)
+    assert [item["name"] for item in rendered.pod["containers"]] == ["controller-manager", "scheduler"]
+    scheduler = rendered.container("scheduler")
+    assert scheduler["image"] == "registry.k8s.io/kube-scheduler:v1.36.3"
+    assert flags(scheduler)["kubeconfig"] == "/pki/scheduler.conf"
+    assert flags(scheduler)["leader-elect"] == "false"
+    assert scheduler["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": 10259, "scheme": "HTTPS"}
+
+
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        ({}, {"all": True, "labels": {}}),
+        ({"labels": {"pool": "a"}}, {"all": False, "labels": {"pool": "a"}}),
+        ({"all": True, "labels": {"pool": "a"}}, {"all": True, "labels": {"pool": "a"}}),
+    ],
+)
+def test_a_scheduler_of_its_own_is_shown_the_nodes_among_which_it_chooses(selector, expected):
+    nodes = {"enabled": True, "selector": selector}
+    config = render(SCHEDULER | {"sync": {"fromHost": {"nodes": nodes}}}).config
+    assert config["scheduler"] == {"enabled": True}
+    assert config["nodes"] == {"fromHost": True, "selector": expected}
+
+
+def test_without_a_scheduler_only_nodes_that_run_the_tenants_pods_are_shown():
+    config = render({"sync": SCHEDULER["sync"]}).config
+    assert config["scheduler"] == {"enabled": False}
+    assert config["nodes"] == {"fromHost": True, "selector": {"all": False, "labels": {}}}

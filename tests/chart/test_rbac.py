@@ -146,3 +146,27 @@ def test_a_kubeconfig_elsewhere_is_an_empty_secret_of_the_chart_with_rights_on_i
 def test_a_kubeconfig_may_not_take_the_name_of_another_secret(name):
     with pytest.raises(Refused, match=f"tenant/{name} is already taken"):
         render(secrets({"name": name}))
+
+
+SCHEDULER = nested("controlPlane.distro.k8s.scheduler.enabled", True) | NODES
+READ = ["list", "watch"]
+
+
+@pytest.mark.parametrize(
+    "path", ["controlPlane.distro.k8s.scheduler.enabled", "controlPlane.advanced.virtualScheduler.enabled"]
+)
+def test_a_scheduler_inside_must_know_nodes_classes_and_volumes(path):
+    rendered = render(NODES | nested(path, True))
+    assert rendered.get("ClusterRole", "vc-alpha-v-tenant")["rules"] == [
+        rule("", "nodes", ["get", *READ]),
+        rule("storage.k8s.io", "storageclasses", READ),
+        rule("", "persistentvolumes", READ),
+    ]
+    assert rendered.get("Role", "vc-alpha")["rules"] == DEFAULT
+
+
+@pytest.mark.parametrize(("base", "wanted", "shown"), [({}, True, True), ({}, "true", True), (SCHEDULER, False, False)])
+def test_storage_classes_can_be_shown_or_not_whoever_schedules(base, wanted, shown):
+    sync = {"fromHost": {**base.get("sync", {}).get("fromHost", {}), "storageClasses": {"enabled": wanted}}}
+    rules = [item["rules"] for item in render(base | {"sync": sync}).of("ClusterRole")]
+    assert any(rule("storage.k8s.io", "storageclasses", READ) in found for found in rules) is shown

@@ -173,3 +173,8 @@ def test_the_longest_release_name_makes_names_that_fit():
     for service in rendered.of("Service"):
         assert len(service["metadata"]["name"]) <= 63
     assert len(f"{name}-0123456789") <= 63, "the label controller-revision-hash"
+
+
+@pytest.mark.parametrize("path", ["controlPlane.distro.k8s.scheduler", "controlPlane.advanced.virtualScheduler"])
+def test_a_scheduler_without_nodes_is_refused_with_the_remedy(path):
+    assert "set sync.fromHost.nodes.enabled" in refusal(nested(f"{path}.enabled", True))

@@ -70,6 +70,10 @@ PATHS = [QUOTA, *(path for path in leaves(VALUES) if path != "global" and not pa
 """What is set one by one; the quota as a whole, since its keys have dots."""
 SWITCHES = {
     "sync.fromHost.nodes.selector.": {"sync.fromHost.nodes.enabled": True},
+    "controlPlane.distro.k8s.scheduler.": {
+        "controlPlane.distro.k8s.scheduler.enabled": True,
+        "sync.fromHost.nodes.enabled": True,
+    },
     "controlPlane.serviceMonitor.": {"controlPlane.serviceMonitor.enabled": True},
     "policies.resourceQuota.": {"policies.resourceQuota.enabled": True},
     "policies.limitRange.": {"policies.limitRange.enabled": True},
@@ -128,8 +132,8 @@ def test_every_value_that_a_template_reads_is_there():
 
 def test_every_switch_of_the_rule_table_is_there():
     for row in yaml.safe_load((CHART / "files" / "rules.yaml").read_text()):
-        assert isinstance(at(row["toggle"]), bool)
-        assert isinstance(at(row.get("selectionToggle", row["toggle"])), bool)
+        assert isinstance(at(row["toggle"]), bool) or at(row["toggle"]) == "auto"
+        assert isinstance(at(row["selectionToggle"]), bool) if "selectionToggle" in row else True
 
 
 def test_the_generated_pages_are_up_to_date():

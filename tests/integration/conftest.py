@@ -28,7 +28,9 @@ def api_server_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiSer
     with ExitStack() as stack:
         host = ApiServer(folder / "host", store="etcd")
         stack.callback(host.stop)
-        virtual = ApiServer(folder / "virtual", store="kine", service_cidr="10.96.0.0/16")
+        # As in the chart: no node lifecycle controller would ever take the taint of a new node away.
+        untainted = ["--disable-admission-plugins=TaintNodesByCondition"]
+        virtual = ApiServer(folder / "virtual", store="kine", service_cidr="10.96.0.0/16", flags=untainted)
         stack.callback(virtual.stop)
         host.wait_ready()
         virtual.wait_ready()

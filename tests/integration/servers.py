@@ -212,6 +212,25 @@ class ControllerManager:
         self.process.stop()
 
 
+class Scheduler:
+    """kube-scheduler for a server."""
+
+    def __init__(self, api: ApiServer) -> None:
+        self.process = Process(
+            [
+                toolchain.path("kube-scheduler"),
+                f"--kubeconfig={api.kubeconfig}",
+                "--leader-elect=false",
+                "--secure-port=0",
+            ],
+            api.folder / "kube-scheduler.log",
+        )
+
+    def stop(self) -> None:
+        """Ends it."""
+        self.process.stop()
+
+
 def free_port() -> int:
     """A loopback port that nobody uses now."""
     with socket.socket() as probe:

@@ -54,6 +54,8 @@ class FakeWorld:
     missing: frozenset[Key] = frozenset()
     not_on_host: frozenset[Key] = frozenset()
     unused: frozenset[Key] = frozenset()
+    resources: frozenset[str] = frozenset()
+    volumes: Mapping[str, Object] = field(default_factory=dict)
 
     def namespaces(self) -> Mapping[str, Mapping[str, str]]:
         return self.all_namespaces
@@ -70,6 +72,12 @@ class FakeWorld:
     def has_node(self, name: str) -> bool:
         return name in self.nodes
 
+    def host_resources(self, node: str) -> frozenset[str]:
+        return self.resources
+
+    def host_volume(self, name: str) -> Object | None:
+        return self.volumes.get(name)
+
     def has_own_endpoints(self, namespace: str, service: str) -> bool:
         return (namespace, service) in self.selectorless
 
@@ -84,7 +92,12 @@ class FakeWorld:
 
 
 def settings(
-    *, metadata: Metadata | None = None, nodes: Nodes | None = None, pods: Pods | None = None, manifests: str = ""
+    *,
+    metadata: Metadata | None = None,
+    nodes: Nodes | None = None,
+    pods: Pods | None = None,
+    manifests: str = "",
+    schedules: bool = False,
 ) -> Settings:
     return Settings(
         cluster=Cluster(
@@ -100,6 +113,7 @@ def settings(
         nodes=nodes or Nodes(),
         pods=pods or Pods(),
         manifests=manifests,
+        schedules=schedules,
     )
 
 

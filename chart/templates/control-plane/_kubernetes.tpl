@@ -1,10 +1,10 @@
-{{/* kube-apiserver and kube-controller-manager: upstream images, and why each flag is set. */}}
+{{/* kube-apiserver, kube-controller-manager and kube-scheduler: upstream images, and why each flag is set. */}}
 
 {{- define "sublet.serviceRange" -}}
 {{ .Values.networking.serviceCIDR | default "10.96.0.0/12" }}
 {{- end -}}
 
-{{/* Fields of a container that runs a Kubernetes component. root: the chart's context; name: apiServer or controllerManager; capabilities. */}}
+{{/* Fields of a container that runs a Kubernetes component. root: the chart's context; name: apiServer, controllerManager or scheduler; capabilities. */}}
 {{- define "sublet.kubernetesContainer" -}}
 {{- $k8s := .root.Values.controlPlane.distro.k8s -}}
 {{- $component := index $k8s .name -}}
@@ -170,6 +170,41 @@ livenessProbe:
 {{- end }}
 {{- end }}
 {{ include "sublet.kubernetesContainer" (dict "root" . "name" "controllerManager") }}
+{{- with .Values.controlPlane.distro.k8s.env }}
+env:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+volumeMounts:
+  - {name: pki, mountPath: /pki, readOnly: true}
+  {{- with include "sublet.addedMounts" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{/* Schedules among the host's nodes. The host's own controllers taint those that fail, and mirrors carry the taints. */}}
+{{- define "sublet.scheduler" -}}
+name: scheduler
+command:
+  - kube-scheduler
+  - --kubeconfig=/pki/scheduler.conf
+  - --authentication-kubeconfig=/pki/scheduler.conf
+  - --authorization-kubeconfig=/pki/scheduler.conf
+  - --client-ca-file=/pki/ca.crt
+  - --requestheader-client-ca-file=/pki/front-proxy-ca.crt
+  - --leader-elect={{ gt (int .Values.controlPlane.statefulSet.highAvailability.replicas) 1 }}
+  - --kube-api-qps=200
+  - --kube-api-burst=300
+  - --profiling=false
+  {{- with .Values.controlPlane.distro.k8s.scheduler.extraArgs }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .Values.controlPlane.statefulSet.probes.livenessProbe }}
+{{- if .enabled }}
+livenessProbe:
+  {{- include "sublet.probe" (dict "probe" . "check" (dict "httpGet" (dict "path" "/healthz" "port" 10259 "scheme" "HTTPS"))) | nindent 2 }}
+{{- end }}
+{{- end }}
+{{ include "sublet.kubernetesContainer" (dict "root" . "name" "scheduler") }}
 {{- with .Values.controlPlane.distro.k8s.env }}
 env:
   {{- toYaml . | nindent 2 }}

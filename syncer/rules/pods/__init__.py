@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from syncer.names import Key, Object
 from syncer.rules.context import Context
-from syncer.rules.pods import containers, dns, hosts, identity, placement, volumes
+from syncer.rules.pods import containers, dns, hosts, identity, placement, resources, volumes
 from syncer.rules.pods.metadata import host_metadata
 from syncer.rules.pods.references import carried
 from syncer.rules.pods.reporting import status
@@ -22,6 +22,7 @@ _STEPS = (
     placement.priority_step,
     placement.step,
     containers.step,
+    resources.step,
     volumes.step,
     dns.step,
     hosts.step,  # last: it adds to containers and volumes

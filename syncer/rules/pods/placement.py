@@ -1,6 +1,7 @@
 """Where a pod may run: affinity, spreading, node selection, tolerations, priority.
 
-On the host all virtual namespaces are one, so every selector over pods is narrowed by labels: the cluster's mark and the virtual
+With a scheduler of its own the virtual cluster answers all of this, and a host pod names one node. Without,
+on the host all virtual namespaces are one, so every selector over pods is narrowed by labels: the cluster's mark and the virtual
 namespace's. A pod carries its namespace's labels too (hashed), so that a selector over namespaces becomes one over pods.
 """
 
@@ -17,6 +18,8 @@ _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 def step(spec: Object, pod: Object, context: Context) -> Object:
     """The step that translates affinity, topology spread, node selector and tolerations."""
+    if context.settings.schedules:
+        return _on_the_chosen_node(spec, context)
     fields: Object = {}
     if spec.get("affinity"):
         fields["affinity"] = _affinity(spec["affinity"], pod, context)
@@ -31,6 +34,22 @@ def step(spec: Object, pod: Object, context: Context) -> Object:
     if wanted:
         fields["tolerations"] = wanted
     return fields
+
+
+def _on_the_chosen_node(spec: Object, context: Context) -> Object:
+    """The virtual cluster's scheduler has decided. The host's may still refuse the node, but choose no other.
+
+    `nodeName` would pass by the host's scheduler, and with it by the taints, cordons and other tenants' pods of the host's nodes.
+    """
+    chosen = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [spec.get("nodeName")]}]}
+    return {
+        "nodeName": None,
+        "schedulerName": None,
+        "affinity": {"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [chosen]}}},
+        "topologySpreadConstraints": None,
+        "nodeSelector": dict(context.settings.nodes.labels) or None,
+        "tolerations": tolerations(spec, context) or None,
+    }
 
 
 def priority_step(spec: Object, pod: Object, context: Context) -> Object:

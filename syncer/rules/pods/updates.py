@@ -168,7 +168,7 @@ def _placement(virtual: Object, host: Object, context: Context) -> Object:
     if tolerations is not None:
         result["tolerations"] = tolerations
     gates = {gate["name"] for gate in items(spec.get("schedulingGates"))}
-    if gates:
+    if gates and not context.settings.schedules:
         result |= _while_gated(virtual, host, gates, context)
     return result
 

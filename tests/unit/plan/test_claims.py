@@ -6,10 +6,10 @@ import pytest
 
 from syncer.names import MANAGED_BY
 from syncer.plan import plan
-from syncer.plan.actions import Attempt, Create, Delete, Patch, Side, Warn
+from syncer.plan.actions import Attempt, Create, Delete, Later, Patch, Side, Warn
 from syncer.plan.claims import plan_volume
-from syncer.rules.claims import to_host, volume
-from tests.unit.builders import CLUSTER, context, going, key, rule, stored, virtual
+from syncer.rules.claims import SELECTED_NODE, to_host, volume
+from tests.unit.builders import CLUSTER, FakeWorld, context, going, key, merged, rule, stored, virtual
 
 ROW, KEY = rule("persistentvolumeclaims"), key("persistentvolumeclaims", "data")
 DONE = {"phase": "Bound", "capacity": {"storage": "1Gi"}}
@@ -20,8 +20,9 @@ def claim(*, status=None, **spec):
     return virtual("persistentvolumeclaims", "data", spec=asked, status=status or {"phase": "Pending"})
 
 
-def hosts(mine=None, *, bound=True, **spec):
-    host = stored(to_host(ROW, KEY, mine or claim(), context()), status=DONE if bound else {"phase": "Pending"})
+def hosts(mine=None, *, bound=True, schedules=False, **spec):
+    body = to_host(ROW, KEY, mine or claim(), context(schedules=schedules))
+    host = stored(body, status=DONE if bound else {"phase": "Pending"})
     host["spec"] |= ({"volumeName": "pv-1"} if bound else {}) | spec
     return host
 
@@ -35,8 +36,8 @@ def stand_in(phase="Bound", **spec):
 BOUND = claim(volumeName="pv-1", status=DONE)
 
 
-def planned(mine, host=None, shown=None):
-    return plan(ROW, KEY, virtual=mine, host=host, volume=shown, context=context())
+def planned(mine, host=None, shown=None, **surroundings):
+    return plan(ROW, KEY, virtual=mine, host=host, volume=shown, context=context(**surroundings))
 
 
 def test_a_new_claim_is_created():
@@ -143,3 +144,52 @@ def test_a_claim_that_names_a_volume_of_the_tenants_own_leaves_that_one_alone():
     own = stored({"metadata": {"name": "own"}, "spec": {}}, status={"phase": "Available"})
     (report,) = planned(mine, hosts(mine), own)
     assert report.body == {"status": DONE}
+
+
+REACH = {"required": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "k", "operator": "In", "values": ["n"]}]}]}}
+REAL = {"metadata": {"name": "pv-1"}, "spec": {"nodeAffinity": REACH}}
+
+
+def test_a_scheduler_inside_learns_where_a_volume_can_be_reached():
+    create, *_ = planned(claim(), hosts(), world=FakeWorld(volumes={"pv-1": REAL}), schedules=True)
+    assert create.body["spec"]["nodeAffinity"] == REACH
+
+
+def test_a_scheduler_inside_is_not_told_of_a_volume_before_it_is_known_where_that_can_be_reached():
+    later, report = planned(claim(), hosts(), schedules=True)
+    assert isinstance(later, Later)
+    assert report.subresource == "status"
+
+
+def test_a_volume_that_was_shown_before_there_was_a_scheduler_says_now_where_it_can_be_reached():
+    known = FakeWorld(volumes={"pv-1": REAL})
+    (change,) = planned(BOUND, hosts(), stand_in(), world=known, schedules=True)
+    assert change.body == {"spec": {"nodeAffinity": REACH}}
+    assert planned(BOUND, hosts(), stand_in(nodeAffinity=REACH), world=known, schedules=True) == []
+
+
+def chosen(node="node-1"):
+    mine = claim()
+    mine["metadata"]["annotations"] = {SELECTED_NODE: node}
+    return mine
+
+
+def test_the_node_that_a_scheduler_inside_has_chosen_for_a_volume_reaches_the_provisioner():
+    (change,) = planned(chosen(), hosts(bound=False), schedules=True)
+    assert change.action.body["metadata"]["annotations"][SELECTED_NODE] == "node-1"
+    assert planned(chosen(), hosts(chosen(), bound=False, schedules=True), schedules=True) == []
+
+
+def test_a_node_that_the_provisioner_turns_down_is_the_scheduler_s_to_choose_again():
+    host = hosts(chosen(), bound=False, schedules=True)
+    del host["metadata"]["annotations"][SELECTED_NODE]
+    forget, refused = planned(chosen(), host, schedules=True)
+    assert (refused.side, refused.body) == (Side.VIRTUAL, {"metadata": {"annotations": {SELECTED_NODE: None}}})
+    host = merged(host, forget.action.body)
+    assert planned(claim(), host, schedules=True) == []
+    (again,) = planned(chosen("node-2"), host, schedules=True)
+    assert again.action.body["metadata"]["annotations"][SELECTED_NODE] == "node-2"
+
+
+def test_when_the_host_schedules_a_tenant_cannot_choose_the_node_of_a_volume():
+    assert planned(chosen(), hosts(bound=False)) == []

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from syncer.names import MANAGED_BY
+from syncer.names import HOST_NODE, MANAGED_BY
 from syncer.plan.actions import Create, Delete, Side
 from syncer.plan.nodes import plan
 from syncer.rules.nodes import Sighting, mirror, stand_in
@@ -148,3 +148,75 @@ def test_a_node_on_its_way_out_is_left_to_go(want):
 
 def test_a_node_that_never_was_needs_nothing():
     assert planned(None, None) == []
+
+
+MINE = {"key": "mine", "effect": "NoSchedule"}
+THEIRS = {"key": "theirs", "effect": "NoSchedule"}
+
+
+def mirrored(want, **spec):
+    """A mirror after the tenant has changed its spec."""
+    node = made(want, mirrored=True)
+    node["spec"] = {name: value for name, value in {**node["spec"], **spec}.items() if value is not None}
+    return node
+
+
+def after(node, want):
+    """The mirror when the host's news have come in; nothing may be left to say."""
+    node = applied(node, planned(node, want, mirrored=True))
+    assert planned(node, want, mirrored=True) == []
+    return node
+
+
+def test_taints_and_a_cordon_of_the_tenants_own_stay_on_a_mirror_while_the_hosts_come_and_go():
+    node = mirrored(real(), taints=[MINE], unschedulable=True)
+    assert planned(node, real(), mirrored=True) == []
+    node = after(node, real(spec={"taints": [THEIRS]}))
+    assert node["spec"]["taints"] == [MINE, THEIRS]
+    node = after(node, real())
+    assert node["spec"] == {"taints": [MINE], "unschedulable": True}
+
+
+def test_what_the_tenant_has_lifted_from_a_mirror_is_not_put_back_until_the_host_says_it_anew():
+    busy = real(spec={"taints": [THEIRS], "unschedulable": True})
+    node = mirrored(busy, taints=None, unschedulable=None)
+    assert planned(node, busy, mirrored=True) == []
+    node = after(node, real())
+    assert node["spec"] == {}
+    assert after(node, busy)["spec"] == {"taints": [THEIRS], "unschedulable": True}
+
+
+def test_a_taint_that_changes_its_value_on_the_host_stands_once():
+    node = made(real(spec={"taints": [{**THEIRS, "value": "1"}]}), mirrored=True)
+    assert after(node, real(spec={"taints": [{**THEIRS, "value": "2"}]}))["spec"]["taints"] == [
+        {**THEIRS, "value": "2"}
+    ]
+
+
+def test_a_label_that_the_host_has_taken_off_goes_and_one_of_the_tenants_own_stays():
+    node = made(real(metadata={"name": "node-1", "labels": {"zone": "a", "old": "1"}}), mirrored=True)
+    node["metadata"]["labels"]["mine"] = "1"
+    labels = after(node, real())["metadata"]["labels"]
+    assert (labels["zone"], labels["mine"]) == ("a", "1")
+    assert "old" not in labels
+
+
+def test_a_change_of_taints_is_not_made_over_one_that_is_not_known_yet():
+    (change,) = planned(made(real(), mirrored=True), real(spec={"taints": [THEIRS]}), mirrored=True)
+    assert change.body["metadata"]["resourceVersion"] == "1"
+
+
+@pytest.mark.parametrize("odd", ["", "{", "[]", '{"labels":[],"taints":[1],"unschedulable":0}'])
+def test_a_note_that_a_tenant_has_spoilt_is_written_anew(odd):
+    want = real(spec={"taints": [THEIRS]})
+    node = made(want, mirrored=True)
+    node["metadata"]["annotations"] = {HOST_NODE: odd}
+    assert after(node, want)["spec"]["taints"] == [THEIRS]
+
+
+def test_resources_that_a_tenant_gives_to_a_mirror_stay_as_long_as_they_are_not_the_hosts():
+    have = {"cpu": "2", "example.com/gpu": "1"}
+    node = made(real(status={"conditions": [], "capacity": have, "allocatable": have}), mirrored=True)
+    node["status"]["capacity"] = {"cpu": "64", "example.com/gpu": "9", "tenant.example/licence": "5"}
+    status = after(node, real(status={"conditions": [], "capacity": have, "allocatable": have}))["status"]
+    assert status["capacity"] == {**have, "tenant.example/licence": "5"}

@@ -30,8 +30,8 @@ RUNNING = {"phase": "Running", "startTime": "then"}
 PLACED = pod(nodeName="node-1", status=RUNNING)
 
 
-def planned(mine, host=None, *, gone=None, world=NODES):
-    return plan(ROW, KEY, virtual=mine, host=host, gone=gone, context=context(world))
+def planned(mine, host=None, *, gone=None, world=NODES, **settings):
+    return plan(ROW, KEY, virtual=mine, host=host, gone=gone, context=context(world, **settings))
 
 
 def kinds(actions):
@@ -52,7 +52,7 @@ def kinds(actions):
     ],
 )
 def test_a_pod_was_on_the_host_when_it_was_bound_not_when_it_asked_for_a_node(node, status, expected):
-    assert was_placed({"spec": {"nodeName": node}, "status": status}) is expected
+    assert was_placed({"spec": {"nodeName": node}, "status": status}, schedules=False) is expected
 
 
 @pytest.mark.parametrize(
@@ -198,3 +198,31 @@ def test_an_end_that_was_asked_for_and_did_not_come_is_asked_for_again():
     """As after a store that was killed between shortening the grace and removing the pod."""
     (delete,) = planned(going(PLACED, grace=0))
     assert (delete.side, delete.grace) == (Side.VIRTUAL, 0)
+
+
+SCHEDULED = {"type": "PodScheduled", "status": "True"}
+REFUSED = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no room"}
+
+
+def test_a_pod_that_the_virtual_scheduler_has_not_placed_yet_is_no_matter_of_the_host():
+    assert planned(pod(), schedules=True) == []
+
+
+def test_a_pod_that_the_virtual_scheduler_has_placed_is_made_not_taken_for_one_that_the_host_has_lost():
+    placed = pod(nodeName="node-1", status={"phase": "Pending", "conditions": [SCHEDULED]})
+    (create,) = planned(placed, schedules=True)
+    assert isinstance(create, Create)
+    assert create.body["spec"]["affinity"]
+
+
+def test_a_pod_that_the_host_has_lost_after_its_start_goes_whoever_scheduled_it():
+    assert kinds(planned(PLACED, schedules=True)) == [Delete]
+
+
+def test_what_the_virtual_scheduler_said_stands_until_the_hosts_scheduler_or_kubelet_says_more():
+    placed = pod(nodeName="node-1", status={"phase": "Pending", "conditions": [SCHEDULED]})
+    host = stored(rules.to_host(KEY, placed, context(NODES, schedules=True)), status={"phase": "Pending"})
+    assert planned(placed, host, schedules=True) == []
+    host["status"]["conditions"] = [REFUSED]
+    (report,) = planned(placed, host, schedules=True)
+    assert report.body["status"]["conditions"] == [REFUSED]

@@ -29,8 +29,8 @@ PLACED = pod(nodeName="node-1", status={"phase": "Running", "startTime": "then"}
 HOST = {"metadata": {}}
 
 
-def planned(mine, there=None, host=HOST, now=900.0):
-    return plan(KEY, pod=mine, host_pod=host, secret=there, now=now)
+def planned(mine, there=None, host=HOST, now=900.0, *, schedules=False):
+    return plan(KEY, pod=mine, host_pod=host, secret=there, schedules=schedules, now=now)
 
 
 @pytest.mark.parametrize("host", [HOST, None])
@@ -72,3 +72,8 @@ def test_tokens_that_nobody_needs_are_removed_and_never_issued(mine, host):
     assert action.resource == TOKEN
     assert planned(mine, going(secret()), host) == []
     assert planned(mine, None, host) == []
+
+
+def test_a_pod_that_the_virtual_scheduler_has_placed_gets_its_tokens_before_the_host_has_it():
+    placed = pod(nodeName="n", status={"conditions": [{"type": "PodScheduled", "status": "True"}]})
+    assert planned(placed, host=None, schedules=True) == ISSUE

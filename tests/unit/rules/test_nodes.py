@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from syncer.names import MANAGED_BY
+from syncer.names import HOST_NODE, MANAGED_BY
 from syncer.rules.nodes import Sighting, addresses, conditions, matches, mirror, stand_in
+from syncer.values import parse_toleration
 
 
 def node(sighting):
@@ -66,7 +67,8 @@ def test_conditions_name_all_that_kubelets_report():
 
 def test_a_mirror_shows_the_real_node_except_for_how_to_reach_its_kubelet():
     made = mirror(REAL, cluster="vc")
-    assert made["metadata"] == {"name": "node-1", "labels": {"zone": "a", MANAGED_BY: "vc"}}
+    assert made["metadata"]["labels"] == {"zone": "a", MANAGED_BY: "vc"}
+    assert made["metadata"]["annotations"].keys() == {HOST_NODE}
     assert made["spec"] == {"taints": [{"key": "k"}], "providerID": "cloud://1"}
     assert made["status"]["addresses"] == [
         {"type": "InternalDNS", "address": "localhost"},
@@ -96,3 +98,19 @@ def test_a_node_that_has_only_just_registered_can_be_mirrored():
 )
 def test_nodes_are_chosen_by_labels(labels, wanted, expected):
     assert matches({"metadata": {"labels": labels}}, wanted) is expected
+
+
+@pytest.mark.parametrize(
+    ("toleration", "taint", "hidden"),
+    [
+        ("dedicated=tenants:NoSchedule", {"key": "dedicated", "value": "tenants", "effect": "NoSchedule"}, True),
+        ("dedicated=others:NoSchedule", {"key": "dedicated", "value": "tenants", "effect": "NoSchedule"}, False),
+        ("dedicated:NoExecute", {"key": "dedicated", "effect": "NoSchedule"}, False),
+        ("dedicated", {"key": "dedicated", "value": "x", "effect": "NoExecute"}, True),
+        (":NoSchedule", {"key": "any", "effect": "NoSchedule"}, True),
+    ],
+)
+def test_taints_that_every_host_pod_tolerates_are_not_shown(toleration, taint, hidden):
+    node = {"metadata": {"name": "n"}, "spec": {"taints": [taint]}}
+    made = mirror(node, cluster="vc", tolerated=[parse_toleration(toleration, "x")])
+    assert made["spec"] == ({} if hidden else {"taints": [taint]})

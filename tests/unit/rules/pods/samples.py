@@ -34,6 +34,7 @@ class World:
     all_services: dict[str, list[ServiceView]] = field(default_factory=dict)
     dns: str | None = "10.96.0.10"
     nodes: frozenset[str] = frozenset()
+    resources: frozenset[str] = frozenset()
 
     def namespaces(self) -> Mapping[str, Mapping[str, str]]:
         return self.all_namespaces
@@ -49,6 +50,12 @@ class World:
 
     def has_node(self, name: str) -> bool:
         return name in self.nodes
+
+    def host_resources(self, node: str) -> frozenset[str]:
+        return self.resources
+
+    def host_volume(self, name: str) -> Object | None:
+        return None
 
     def has_own_endpoints(self, namespace: str, service: str) -> bool:
         return False
@@ -70,12 +77,14 @@ def context(
     nodes: Nodes | None = None,
     metadata: Metadata | None = None,
     manifests: str = "kind: Service, name: kube-dns",
+    schedules: bool = False,
 ) -> Context:
     settings = Settings(
         cluster=CLUSTER,
         pods=pods or Pods(),
         nodes=nodes or Nodes(),
         manifests=manifests,
+        schedules=schedules,
         metadata=metadata
         or Metadata(deny_labels=("argocd.argoproj.io/*",), deny_annotations=("argocd.argoproj.io/*",)),
     )

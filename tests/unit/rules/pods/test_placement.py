@@ -201,3 +201,30 @@ def test_a_priority_class_of_the_host_can_be_forced():
 def test_a_runtime_class_can_be_forced(forced, expected):
     virtual = pod(runtimeClassName="kata")
     assert to_host(KEY, virtual, context(pods=Pods(runtime_class_name=forced)))["spec"]["runtimeClassName"] == expected
+
+
+def placed(**spec):
+    """A pod that the virtual cluster's scheduler has put on a node."""
+    return pod(nodeName="node-1", **spec)
+
+
+def test_what_the_virtual_scheduler_has_weighed_is_not_weighed_again_only_its_node_stays():
+    weighed = {
+        "schedulerName": "mine",
+        "nodeSelector": {"disk": "ssd"},
+        "affinity": {"podAntiAffinity": {REQUIRED: [{"labelSelector": APP, "topologyKey": HOST}]}},
+        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": HOST, "whenUnsatisfiable": "DoNotSchedule"}],
+    }
+    spec = to_host(KEY, placed(**weighed), context(schedules=True))["spec"]
+    (term,) = spec["affinity"]["nodeAffinity"][REQUIRED]["nodeSelectorTerms"]
+    assert term == {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]}
+    assert spec["affinity"].keys() == {"nodeAffinity"}
+    assert not {"nodeName", "schedulerName", "nodeSelector", "topologySpreadConstraints"} & spec.keys()
+
+
+def test_whoever_schedules_pods_stay_on_the_selected_nodes_with_the_tolerations_they_have():
+    enforced = Toleration(key="dedicated", value="", effect="NoSchedule")
+    settings = {"nodes": Nodes(from_host=True, labels={"pool": "a"}), "pods": Pods(enforce_tolerations=(enforced,))}
+    spec = to_host(KEY, placed(), context(schedules=True, **settings))["spec"]
+    assert spec["nodeSelector"] == {"pool": "a"}
+    assert spec["tolerations"] == [not_ready(), enforced.as_object()]

@@ -343,3 +343,13 @@ def test_names_with_dots_and_dashes_are_no_obstacle():
     virtual = pod({"name": "web.0", "namespace": "a-x-b"})
     host = stored(to_host(key, copy.deepcopy(virtual), context()))
     assert patches(key, virtual, host, context()) == []
+
+
+def test_a_gate_of_the_hosts_own_does_not_bring_back_what_the_virtual_scheduler_has_settled():
+    settled = context(schedules=True)
+    before = pod(nodeName="node-1", nodeSelector={"disk": "ssd"})
+    host = stored(to_host(KEY, before, settled))
+    host["spec"]["schedulingGates"] = [{"name": "kueue.x-k8s.io/admission"}]
+    after = pod(nodeName="node-1", nodeSelector={"disk": "ssd"}, activeDeadlineSeconds=5)
+    (change, _) = patches(KEY, after, host, settled)
+    assert change.body == {"spec": {"activeDeadlineSeconds": 5}}
