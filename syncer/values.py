@@ -133,6 +133,8 @@ class Settings:
     """Exported kubeconfig Secrets, read by syncer.controlplane."""
     manifests: str = ""
     """YAML documents to apply in the virtual cluster."""
+    embedded_dns: bool = False
+    """Whether the control plane's own pod answers for the DNS server (controlPlane.coredns.embedded)."""
     log_level: str = "info"
 
     @property
@@ -211,6 +213,7 @@ def parse(document: Mapping[str, Any]) -> Settings:
         rules=tuple(document.get("rules") or ()),
         kubeconfigs=tuple(document.get("kubeconfigs") or ()),
         manifests=document.get("manifests") or "",
+        embedded_dns=bool((document.get("dns") or {}).get("embedded")),
         log_level=log_level,
     )
 

@@ -19,7 +19,7 @@ from prometheus_client import generate_latest
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from syncer import plan
-from syncer.controlplane import admission, api_service, exports, manifests, service_range, serving
+from syncer.controlplane import admission, api_service, dns, exports, manifests, service_range, serving
 from syncer.engine import owner
 from syncer.engine.events import EventMirror
 from syncer.engine.metrics import Metrics
@@ -64,7 +64,7 @@ class Syncer:
         self.table: Table = parse_table(settings.rules)
         plan.check(self.table)
         self._manifests = manifests.parse(
-            settings.manifests, where="controlPlane.coredns or experimental.deploy.vcluster"
+            dns.with_host_resolver(settings.manifests), where="controlPlane.coredns or experimental.deploy.vcluster"
         )
         self.metrics = Metrics()
         self._credentials = {"host": host, "virtual": virtual}
@@ -165,7 +165,13 @@ class Syncer:
     async def _prepare(self, engine: Engine) -> None:
         """What the virtual cluster needs before anybody can work in it."""
         await manifests.apply(self.virtual, self._manifests)
+        if self.settings.brings_dns:
+            await dns.ensure(self.virtual, embedded=self.settings.embedded_dns, endpoints=[self._pod_ip])
         await engine.started.wait()
+        if self.settings.brings_dns and self.settings.embedded_dns:
+            there = engine.context.host_name(dns.SERVICE, dns.NAMESPACE)
+            await dns.forget_pods(self.virtual, dns.NAMESPACE, dns.SERVICE)
+            await dns.forget_pods(self.host, engine.context.host_namespace, there)
         self._prepared = True
         log.info("ready")
 

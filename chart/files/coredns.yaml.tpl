@@ -1,5 +1,6 @@
 {{- $dns := .Values.controlPlane.coredns -}}
 {{- $corefile := include "sublet.coredns.corefile" . -}}
+{{- if not $dns.embedded -}}
 apiVersion: v1
 kind: ServiceAccount
 metadata:
@@ -9,6 +10,7 @@ metadata:
     k8s-app: kube-dns
 automountServiceAccountToken: false
 ---
+{{- end }}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata:
@@ -34,9 +36,14 @@ roleRef:
   kind: ClusterRole
   name: system:coredns
 subjects:
+  {{- if $dns.embedded }}
+  - {kind: User, name: "system:coredns", apiGroup: rbac.authorization.k8s.io}
+  {{- else }}
   - kind: ServiceAccount
     name: coredns
     namespace: kube-system
+  {{- end }}
+{{- if not $dns.embedded }}
 ---
 apiVersion: v1
 kind: ConfigMap
@@ -48,6 +55,7 @@ metadata:
 data:
   Corefile: |
     {{- $corefile | nindent 4 }}
+{{- end }}
 ---
 apiVersion: v1
 kind: Service
@@ -65,12 +73,15 @@ spec:
   {{- with omit $dns.service.spec "selector" "ports" }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+  {{- if not $dns.embedded }}
   selector:
     k8s-app: kube-dns
+  {{- end }}
   ports:
     - {name: dns, port: 53, protocol: UDP, targetPort: dns}
     - {name: dns-tcp, port: 53, protocol: TCP, targetPort: dns-tcp}
     - {name: metrics, port: 9153, protocol: TCP, targetPort: metrics}
+{{- if not $dns.embedded }}
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -165,3 +176,4 @@ spec:
             items: [{key: Corefile, path: Corefile}]
         - name: custom
           configMap: {name: coredns-custom, optional: true}
+{{- end }}

@@ -137,6 +137,8 @@ events:
   enabled: {{ .Values.sync.fromHost.events.enabled }}
 rules:
   {{- include "sublet.syncerRows" . | fromJsonArray | toYaml | nindent 2 }}
+dns:
+  embedded: {{ .Values.controlPlane.coredns.embedded }}
 manifests: |
   {{- include "sublet.manifests" . | nindent 2 }}
 {{- end -}}

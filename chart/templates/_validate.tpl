@@ -101,6 +101,7 @@ true
 {{- if and $control.coredns.overwriteConfig $control.coredns.overwriteManifests -}}
 {{- fail "controlPlane.coredns.overwriteManifests replaces the Corefile too; put it there and unset controlPlane.coredns.overwriteConfig" -}}
 {{- end -}}
+{{- include "sublet.validate.dns" . -}}
 {{- range $account := list "serviceAccount" "workloadServiceAccount" -}}
 {{- $values := index $control.advanced $account -}}
 {{- if not (or $values.enabled $values.name) -}}
@@ -163,6 +164,36 @@ true
 {{- define "sublet.validate.pair" -}}
 {{- if ne (empty .files.certFile) (empty .files.keyFile) -}}
 {{- fail (printf "%s: certFile and keyFile belong together; set both or unset both" .at) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "sublet.validate.dns" -}}
+{{- $dns := .Values.controlPlane.coredns -}}
+{{- $deployment := $dns.deployment -}}
+{{- if $dns.embedded -}}
+{{- if not $dns.enabled -}}
+{{- fail "controlPlane.coredns.embedded runs what controlPlane.coredns.enabled=false leaves out; set enabled or unset embedded" -}}
+{{- end -}}
+{{- if not .Values.sync.toHost.endpointSlices.enabled -}}
+{{- fail "controlPlane.coredns.embedded is reached by an EndpointSlice; set sync.toHost.endpointSlices.enabled or unset embedded" -}}
+{{- end -}}
+{{- range $key, $value := dict
+      "deployment.affinity" $deployment.affinity
+      "deployment.annotations" $deployment.annotations
+      "deployment.labels" $deployment.labels
+      "deployment.nodeSelector" $deployment.nodeSelector
+      "deployment.pods.annotations" $deployment.pods.annotations
+      "deployment.pods.labels" $deployment.pods.labels
+      "deployment.replicas" (ternary 0 $deployment.replicas (eq (int $deployment.replicas) 1))
+      "deployment.tolerations" $deployment.tolerations
+      "priorityClassName" $dns.priorityClassName -}}
+{{- if $value -}}
+{{- fail (printf "controlPlane.coredns.%s is for pods of CoreDNS, and controlPlane.coredns.embedded makes none; unset it, or use controlPlane.statefulSet" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.networking.advanced.fallbackHostCluster $dns.overwriteConfig -}}
+{{- fail "networking.advanced.fallbackHostCluster changes the Corefile that controlPlane.coredns.overwriteConfig replaces; unset one of them" -}}
 {{- end -}}
 {{- end -}}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Mapping, Sequence
 
 from syncer.kube.client import Client
 from syncer.kube.errors import AlreadyExists, KubeError, NotFound
@@ -42,8 +43,8 @@ async def ensure(virtual: Client, *, address: str, endpoints: list[str]) -> None
             if attempt == _TRIES - 1:
                 raise
             await asyncio.sleep(0.1)
-    await _ensure(virtual, ENDPOINTS, _endpoints(endpoints))
-    await _ensure(virtual, SLICES, _slice(endpoints))
+    await put(virtual, ENDPOINTS, _endpoints(endpoints))
+    await put(virtual, SLICES, endpoint_slice(_NAME, _NAMESPACE, endpoints, {"https": ("TCP", API_PORT)}))
 
 
 async def _has_address(virtual: Client, address: str) -> bool:
@@ -57,12 +58,14 @@ async def _has_address(virtual: Client, address: str) -> bool:
     return False
 
 
-async def _ensure(virtual: Client, resource: Resource, body: Object) -> None:
+async def put(virtual: Client, resource: Resource, body: Object) -> None:
+    """Creates an object, or brings one that is there up to it."""
+    namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
     try:
-        await virtual.create(resource, body, namespace=_NAMESPACE)
+        await virtual.create(resource, body, namespace=namespace)
     except AlreadyExists:
         change = {name: value for name, value in body.items() if name not in ("apiVersion", "kind", "addressType")}
-        await virtual.patch(resource, _NAMESPACE, _NAME, change)
+        await virtual.patch(resource, namespace, name, change)
 
 
 def _service(address: str) -> Object:
@@ -102,13 +105,17 @@ def _endpoints(addresses: list[str]) -> Object:
     }
 
 
-def _slice(addresses: list[str]) -> Object:
+def endpoint_slice(
+    service: str, namespace: str, addresses: Sequence[str], ports: Mapping[str, tuple[str, int]], *, name: str = ""
+) -> Object:
+    """An EndpointSlice of a Service without a selector; `ports` are protocols and numbers by name."""
     family = f"IPv{ipaddress.ip_address(addresses[0]).version}"
+    metadata = {"name": name or service, "namespace": namespace, "labels": {"kubernetes.io/service-name": service}}
     return {
         "apiVersion": SLICES.api_version,
         "kind": "EndpointSlice",
-        "metadata": {"name": _NAME, "namespace": _NAMESPACE, "labels": {"kubernetes.io/service-name": _NAME}},
+        "metadata": metadata,
         "addressType": family,
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
-        "ports": [{"name": "https", "port": API_PORT, "protocol": "TCP"}],
+        "ports": [{"name": label, "port": port, "protocol": protocol} for label, (protocol, port) in ports.items()],
     }

@@ -43,6 +43,7 @@ def leaves(server_names: Iterable[str]) -> tuple[Leaf, ...]:
         Leaf(file="syncer-client", common_name="sublet:syncer", organization="system:masters"),
         Leaf(file="controller-manager", common_name="system:kube-controller-manager"),
         Leaf(file="scheduler", common_name="system:kube-scheduler"),
+        Leaf(file="coredns", common_name="system:coredns"),
     )
 
 

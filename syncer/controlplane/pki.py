@@ -42,8 +42,14 @@ _KUBECONFIGS = {
     "syncer.conf": "syncer-client",
     "controller-manager.conf": "controller-manager",
     "scheduler.conf": "scheduler",
+    "coredns.conf": "coredns",
 }
-_INSIDE_KUBECONFIGS = ("syncer-client", "controller-manager", "scheduler")  # leaves that are no files of their own
+_INSIDE_KUBECONFIGS = (
+    "syncer-client",
+    "controller-manager",
+    "scheduler",
+    "coredns",
+)  # leaves that are no files of their own
 _DNS_NAME = re.compile(
     r"(?=.{1,253}\Z)(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z", re.IGNORECASE
 )

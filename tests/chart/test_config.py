@@ -40,6 +40,7 @@ def test_the_document_has_these_parts_and_no_others():
         "logging",
         "events",
         "rules",
+        "dns",
         "manifests",
     }
 

@@ -1,6 +1,10 @@
 """CoreDNS as the syncer applies it in the virtual cluster."""
 
-from tests.chart.rendering import nested, render
+import base64
+
+import pytest
+
+from tests.chart.rendering import Refused, nested, render
 
 
 def corefile(values=None):
@@ -109,3 +113,74 @@ def test_the_deployments_knobs_reach_it():
 def test_the_spread_never_keeps_a_pod_from_running():
     (spread,) = render().manifest("Deployment")["spec"]["template"]["spec"]["topologySpreadConstraints"]
     assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
+
+
+EMBEDDED = dns({"embedded": True})
+
+
+def embedded_corefile(values=EMBEDDED):
+    return base64.b64decode(render(values).get("Secret", "vc-config-alpha")["data"]["Corefile"]).decode()
+
+
+def test_embedded_it_is_a_container_that_a_service_without_selector_leads_to():
+    rendered = render(EMBEDDED)
+    assert [item["kind"] for item in rendered.manifests] == ["ClusterRole", "ClusterRoleBinding", "Service"]
+    assert "selector" not in rendered.manifest("Service")["spec"]
+    assert rendered.manifest("ClusterRoleBinding")["subjects"][0]["name"] == "system:coredns"
+    assert rendered.config["dns"] == {"embedded": True}
+    container = rendered.container("dns")
+    assert container["image"] == "docker.io/coredns/coredns:1.15.0"
+    assert {mount["name"] for mount in container["volumeMounts"]} == {"corefile", "pki"}
+    assert "Corefile" not in render().get("Secret", "vc-config-alpha")["data"]
+
+
+def test_embedded_it_leaves_the_ports_of_its_neighbours_alone_and_asks_the_api_server_beside_it():
+    rendered = render(EMBEDDED)
+    containers = rendered.pod["initContainers"] + rendered.pod["containers"]
+    taken = [port["containerPort"] for item in containers if item["name"] != "dns" for port in item.get("ports", [])]
+    assert not {1053, 8081, 8181, 9153} & set(taken)
+    text = embedded_corefile()
+    assert "health :8081" in text
+    assert "endpoint https://127.0.0.1:8443" in text
+    assert "kubeconfig /pki/coredns.conf" in text
+    assert "coredns-custom" not in text
+
+
+def test_embedded_a_corefile_of_the_users_and_resources_count_too():
+    values = {"embedded": True, "overwriteConfig": ".:1053 {\n}\n", "deployment": {"resources": {"limits": {"cpu": 1}}}}
+    assert embedded_corefile(dns(values)) == ".:1053 {\n}\n"
+    assert render(dns(values)).container("dns")["resources"]["limits"]["cpu"] == 1
+
+
+def test_embedded_a_changed_corefile_replaces_the_control_planes_pod():
+    def checksum(values):
+        return render(values).get("StatefulSet")["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+
+    assert checksum(EMBEDDED) != checksum(dns({"embedded": True, "forward": []}))
+
+
+@pytest.mark.parametrize(
+    ("values", "remedy"),
+    [
+        (dns({"embedded": True, "enabled": False}), "set enabled or unset embedded"),
+        (dns({"embedded": True, "deployment": {"replicas": 2}}), "deployment.replicas is for pods of CoreDNS"),
+        (dns({"embedded": True, "deployment": {"nodeSelector": {"a": "b"}}}), "deployment.nodeSelector is for pods"),
+        (dns({"embedded": True, "deployment": {"pods": {"labels": {"a": "b"}}}}), "deployment.pods.labels is for pods"),
+        (EMBEDDED | nested("sync.toHost.endpointSlices.enabled", False), "set sync.toHost.endpointSlices.enabled"),
+        (
+            dns({"overwriteConfig": "."}) | nested("networking.advanced.fallbackHostCluster", True),
+            "unset one of them",
+        ),
+    ],
+)
+def test_what_has_no_meaning_for_this_form_is_refused(values, remedy):
+    with pytest.raises(Refused, match=remedy):
+        render(values)
+
+
+def test_names_that_the_virtual_cluster_does_not_have_can_be_asked_of_the_hosts_dns():
+    fallback = nested("networking.advanced.fallbackHostCluster", True)
+    text = corefile(fallback)
+    assert "fallthrough cluster.local in-addr.arpa ip6.arpa" in text
+    assert "forward . $(HOST_RESOLVER)\n" in text
+    assert "forward . /etc/resolv.conf\n" in embedded_corefile(EMBEDDED | fallback)

@@ -106,7 +106,7 @@ def test_a_real_api_server_runs_with_the_files(release, tmp_path):
                 "-o",
                 "jsonpath={.status.userInfo.username}",
             )
-            for name in ("admin", "syncer", "controller-manager", "scheduler")
+            for name in ("admin", "syncer", "controller-manager", "scheduler", "coredns")
         }
         admin = (out / "admin.conf", f"--server={server.url}", "--namespace=default")
         kubectl(*admin, "create", "serviceaccount", "builder")
@@ -118,6 +118,7 @@ def test_a_real_api_server_runs_with_the_files(release, tmp_path):
         "syncer": "sublet:syncer",
         "controller-manager": "system:kube-controller-manager",
         "scheduler": "system:kube-scheduler",
+        "coredns": "system:coredns",
     }
     assert token.count(".") == 2
 

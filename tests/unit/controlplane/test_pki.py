@@ -23,7 +23,7 @@ FILES = {
     *("ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "sa.key", "sa.pub"),
     *("apiserver.crt", "apiserver.key", "apiserver-kubelet-client.crt", "apiserver-kubelet-client.key"),
     *("front-proxy-client.crt", "front-proxy-client.key", "syncer.crt", "syncer.key", "admin.crt", "admin.key"),
-    *("admin.conf", "syncer.conf", "controller-manager.conf", "scheduler.conf"),
+    *("admin.conf", "syncer.conf", "controller-manager.conf", "scheduler.conf", "coredns.conf"),
 }
 
 

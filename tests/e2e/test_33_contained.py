@@ -1,51 +1,65 @@
-"""A scheduler of the virtual cluster's own on the host's nodes: what a tenant says of nodes counts."""
+"""A virtual cluster with a scheduler and a DNS server of its own, in the control plane's pod, on the host's nodes."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from lab import toolchain
+from lab import layout, toolchain
 from syncer.names import host_name
-from tests.e2e.objects import Object, claim, patient, plain, workload
-from tests.e2e.tenancy import CHART, Kubectl, Release, becomes, eventually, install, pod, uninstall
+from tests.e2e.objects import Object, claim, patient, plain, service, toolbox, workload
+from tests.e2e.tenancy import (
+    CHART,
+    Kubectl,
+    Release,
+    becomes,
+    eventually,
+    helm,
+    host_kubectl,
+    install,
+    pod,
+    uninstall,
+    web,
+)
 
 pytestmark = pytest.mark.timeout(240)
 
-VALUES = CHART / "ci" / "scheduler-values.yaml"
 DATA = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
 HOSTNAME = "kubernetes.io/hostname"
 SCHEDULER = f"registry.k8s.io/kube-scheduler:{toolchain.version('kubernetes')}"
 
 
 @pytest.fixture(scope="module")
-def own(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
-    """A virtual cluster with a scheduler, and without DNS, which would only be one more pod."""
-    folder: Path = tmp_path_factory.mktemp("own")
-    arguments = ("--values", str(VALUES), "--set", "controlPlane.coredns.enabled=false")
-    installed = install("vc", f"sched-{uuid.uuid4().hex[:6]}", folder, *arguments)
+def contained(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+    """A virtual cluster with a scheduler and a DNS server in its control plane, on the lab's real nodes."""
+    namespace = f"own-{uuid.uuid4().hex[:6]}"
+    nodes = [node.name for node in layout.nodes(2)]
+    host_kubectl()("label", "nodes", *nodes, f"{namespace}=yes")
+    chosen = ("--set-string", f"sync.fromHost.nodes.selector.labels.{namespace}=yes")
+    values = ("--values", str(CHART / "ci" / "contained-values.yaml"), *chosen)
+    installed = install("vc", namespace, tmp_path_factory.mktemp("contained"), *values)
     yield installed
     uninstall(installed)
+    host_kubectl()("label", "nodes", *nodes, f"{namespace}-")
 
 
 @pytest.fixture
-def kubectl(own: Release) -> Iterator[Kubectl]:
-    with own.tenant_namespace(f"t-{uuid.uuid4().hex[:6]}") as name:
-        yield own.tenant.within(name)
-    for node in own.tenant.names("nodes"):
-        own.tenant("uncordon", node)
-        own.tenant("label", "node", node, "shelf-")
-        own.tenant("taint", "node", node, "mine:NoSchedule-", "mine:NoExecute-")
+def kubectl(contained: Release) -> Iterator[Kubectl]:
+    with contained.tenant_namespace(f"t-{uuid.uuid4().hex[:6]}") as name:
+        yield contained.tenant.within(name)
+    for node in contained.tenant.names("nodes"):
+        contained.tenant("uncordon", node)
+        contained.tenant("label", "node", node, "shelf-")
+        contained.tenant.run("taint", "node", node, "mine-")
 
 
 @pytest.fixture
-def two_nodes(own: Release) -> tuple[str, str]:
-    first, second, *_ = sorted(eventually(lambda: own.tenant.names("nodes")))
+def two_nodes(contained: Release) -> tuple[str, str]:
+    first, second, *_ = sorted(eventually(lambda: contained.tenant.names("nodes")))
     return first, second
 
 
@@ -66,7 +80,7 @@ def spread(app: str) -> list[Object]:
 
 
 def test_labels_taints_and_spread_of_the_tenants_own_decide_and_pods_run_there(
-    own: Release, kubectl: Kubectl, two_nodes: tuple[str, str]
+    contained: Release, kubectl: Kubectl, two_nodes: tuple[str, str]
 ) -> None:
     first, second = two_nodes
     kubectl("label", "node", first, "shelf=top")
@@ -82,9 +96,11 @@ def test_labels_taints_and_spread_of_the_tenants_own_decide_and_pods_run_there(
     becomes([first, second], lambda: places(kubectl, "even"))
     name = next(iter(kubectl.names("pods", "--selector", "app=top")))
     assert kubectl.execute(name, "echo here") == "here"
-    there = own.host.get("pod", host_name(name, str(kubectl.namespace), own.name), "--namespace", own.namespace)
+    there = contained.host.get(
+        "pod", host_name(name, str(kubectl.namespace), contained.name), "--namespace", contained.namespace
+    )
     assert there["spec"]["nodeName"] == first
-    assert "shelf" not in own.host.get("node", first)["metadata"]["labels"]
+    assert "shelf" not in contained.host.get("node", first)["metadata"]["labels"]
 
 
 def test_a_volume_is_made_where_its_pod_was_scheduled_and_the_pod_comes_back_to_it(
@@ -110,15 +126,15 @@ def test_a_volume_is_made_where_its_pod_was_scheduled_and_the_pod_comes_back_to_
 
 @pytest.mark.long
 def test_a_node_is_drained_from_inside_and_the_host_never_hears_of_it(
-    own: Release, kubectl: Kubectl, two_nodes: tuple[str, str]
+    contained: Release, kubectl: Kubectl, two_nodes: tuple[str, str]
 ) -> None:
     first, second = two_nodes
     kubectl.apply(deployment("web", replicas=2, topologySpreadConstraints=[]))
     eventually(lambda: len(places(kubectl, "web")) == 2)
-    own.tenant("drain", first, "--ignore-daemonsets", "--force", "--delete-emptydir-data", "--timeout=60s")
+    contained.tenant("drain", first, "--ignore-daemonsets", "--force", "--delete-emptydir-data", "--timeout=60s")
     becomes([second, second], lambda: places(kubectl, "web"))
     assert kubectl.get("node", first)["spec"]["unschedulable"] is True
-    assert "unschedulable" not in own.host.get("node", first)["spec"]
+    assert "unschedulable" not in contained.host.get("node", first)["spec"]
 
 
 @pytest.mark.long
@@ -134,31 +150,31 @@ def test_a_taint_that_evicts_moves_pods_to_another_node(kubectl: Kubectl, two_no
 
 @pytest.mark.long
 def test_what_the_host_says_of_its_nodes_is_seen_inside_beside_what_the_tenant_says(
-    own: Release, kubectl: Kubectl, two_nodes: tuple[str, str]
+    contained: Release, kubectl: Kubectl, two_nodes: tuple[str, str]
 ) -> None:
     first, second = two_nodes
     kubectl("taint", "node", first, "mine:NoSchedule")
-    own.host("cordon", second)
+    contained.host("cordon", second)
     try:
         eventually(lambda: kubectl.get("node", second)["spec"].get("unschedulable"))
         kubectl.apply(deployment("web", replicas=1))
         eventually(lambda: "FailedScheduling" in kubectl("get", "events"))
         assert not places(kubectl, "web")
     finally:
-        own.host("uncordon", second)
+        contained.host("uncordon", second)
     becomes([second], lambda: places(kubectl, "web"))
     assert [taint["key"] for taint in kubectl.get("node", first)["spec"]["taints"]] == ["mine"]
 
 
 @pytest.mark.long
 def test_the_host_has_the_last_word_and_the_tenant_hears_it(
-    own: Release, kubectl: Kubectl, two_nodes: tuple[str, str]
+    contained: Release, kubectl: Kubectl, two_nodes: tuple[str, str]
 ) -> None:
     first, second = two_nodes
-    own.host("cordon", first)
+    contained.host("taint", "node", first, "theirs:NoSchedule")
     try:
-        eventually(lambda: kubectl.get("node", first)["spec"].get("unschedulable"))
-        kubectl("uncordon", first)
+        eventually(lambda: kubectl.get("node", first)["spec"].get("taints"))
+        kubectl("taint", "node", first, "theirs-")
         kubectl("cordon", second)
         kubectl.apply(deployment("web", replicas=1))
         name = next(iter(eventually(lambda: kubectl.names("pods", "--selector", "app=web"))))
@@ -170,10 +186,10 @@ def test_the_host_has_the_last_word_and_the_tenant_hears_it(
             ]
 
         (message,) = eventually(refusal)
-        assert "unschedulable" in message
+        assert "untolerated taint" in message
         assert kubectl.get("pod", name)["spec"]["nodeName"] == first
     finally:
-        own.host("uncordon", first)
+        contained.host("taint", "node", first, "theirs-")
     becomes([first], lambda: places(kubectl, "web"))
 
 
@@ -207,3 +223,57 @@ def test_a_second_scheduler_of_the_tenants_schedules_the_pods_that_name_it(kubec
         assert "mine" in {item.get("reportingComponent") or item["source"]["component"] for item in scheduled}
     finally:
         kubectl("delete", "clusterrolebinding", binding)
+
+
+def resolved(kubectl: Kubectl, name: str) -> list[str]:
+    return kubectl.execute("client", f"dig +short +search +tries=1 +time=2 {name}").split()
+
+
+def control_plane_ip(release: Release) -> str:
+    found = release.host.get("pod", release.pod, "--namespace", release.namespace)
+    return str(found["status"]["podIP"])
+
+
+def test_names_of_the_virtual_cluster_and_of_the_host_are_answered_by_the_control_plane(
+    contained: Release, kubectl: Kubectl
+) -> None:
+    kubectl.apply(service("shop", app="shop"), pod("client", toolbox()), workload("Deployment", "shop", web()))
+    kubectl.ready("client")
+    assert not contained.tenant.names("pods", "--namespace=kube-system")
+    for name in ("shop", "kubernetes.default"):
+        space = "default" if "." in name else str(kubectl.namespace)
+        address = kubectl.get("service", name.partition(".")[0], "--namespace", space)["spec"]["clusterIP"]
+        assert eventually(lambda name=name: resolved(kubectl, name), patience=20) == [address]
+    there = contained.host.get("service", "kube-dns", "--namespace=kube-system")["spec"]["clusterIP"]
+    assert resolved(kubectl, "kube-dns.kube-system.svc.cluster.local.") != [there]
+    outside = contained.host.get("service", contained.name, "--namespace", contained.namespace)["spec"]["clusterIP"]
+    assert resolved(kubectl, f"{contained.name}.{contained.namespace}.svc.cluster.local.") == [outside]
+
+
+@pytest.mark.long
+def test_names_are_answered_again_when_the_control_plane_has_moved(contained: Release, kubectl: Kubectl) -> None:
+    kubectl.apply(pod("client", toolbox()))
+    kubectl.ready("client")
+    before = control_plane_ip(contained)
+    contained.on_host("delete", "pod", contained.pod)
+    contained.on_host("wait", "--for=condition=Ready", f"pod/{contained.pod}", "--timeout=60s")
+    assert control_plane_ip(contained) != before
+    assert eventually(lambda: resolved(kubectl, "kubernetes.default"), patience=30)
+
+
+@pytest.mark.long
+def test_a_cluster_changes_from_one_form_to_the_other_and_back(contained: Release, kubectl: Kubectl) -> None:
+    kubectl.apply(pod("client", toolbox()))
+    kubectl.ready("client")
+    values = ("--namespace", contained.namespace, "--reuse-values", "--wait")
+    slices = ("endpointslices", "--namespace=kube-system", "--selector=kubernetes.io/service-name=kube-dns")
+    helm("upgrade", contained.name, str(CHART), *values, "--set", "controlPlane.coredns.embedded=false")
+    try:
+        contained.tenant("rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=60s")
+        eventually(lambda: "kube-dns-control-plane" not in contained.tenant.names(*slices))
+        assert eventually(lambda: resolved(kubectl, "kubernetes.default"), patience=30)
+    finally:
+        helm("upgrade", contained.name, str(CHART), *values, "--set", "controlPlane.coredns.embedded=true")
+    eventually(lambda: contained.tenant.names(*slices) == {"kube-dns-control-plane"})
+    assert eventually(lambda: resolved(kubectl, "kubernetes.default"), patience=30)
+    assert "coredns" not in contained.tenant.names("deployments", "--namespace=kube-system")
