@@ -74,6 +74,17 @@
 vc-metrics-{{ .Release.Name }}
 {{- end -}}
 
+{{/* Names by which values say that the API server is reached, as JSON: whoever verifies its certificate comes by one of them. */}}
+{{- define "sublet.extraSANs" -}}
+{{- $control := .Values.controlPlane -}}
+{{- $names := $control.proxy.extraSANs -}}
+{{- with $control.ingress }}{{ if and .enabled .host }}{{ $names = append $names .host }}{{ end }}{{ end -}}
+{{- range prepend .Values.exportKubeConfig.additionalSecrets .Values.exportKubeConfig -}}
+{{- if .server }}{{ $names = append $names (urlParse .server).hostname }}{{ end -}}
+{{- end -}}
+{{- $names | uniq | toJson -}}
+{{- end -}}
+
 {{- define "sublet.coredns.corefile" -}}
 {{- .Values.controlPlane.coredns.overwriteConfig | default (tpl (.Files.Get "files/Corefile") .) -}}
 {{- end -}}
@@ -108,7 +119,7 @@ cluster:
   store: {{ include "sublet.store" . }}
   serviceCIDR: {{ .Values.networking.serviceCIDR | quote }}
   extraSANs:
-    {{- toYaml .Values.controlPlane.proxy.extraSANs | nindent 4 }}
+    {{- include "sublet.extraSANs" . | fromJsonArray | toYaml | nindent 4 }}
 kubeconfigs:
   {{- include "sublet.kubeconfigs" . | fromJsonArray | toYaml | nindent 2 }}
 pods:

@@ -102,6 +102,7 @@ true
 {{- fail "controlPlane.coredns.overwriteManifests replaces the Corefile too; put it there and unset controlPlane.coredns.overwriteConfig" -}}
 {{- end -}}
 {{- include "sublet.validate.dns" . -}}
+{{- include "sublet.validate.exposure" . -}}
 {{- range $account := list "serviceAccount" "workloadServiceAccount" -}}
 {{- $values := index $control.advanced $account -}}
 {{- if not (or $values.enabled $values.name) -}}
@@ -194,6 +195,21 @@ true
 {{- end -}}
 {{- if and .Values.networking.advanced.fallbackHostCluster $dns.overwriteConfig -}}
 {{- fail "networking.advanced.fallbackHostCluster changes the Corefile that controlPlane.coredns.overwriteConfig replaces; unset one of them" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "sublet.validate.exposure" -}}
+{{- $control := .Values.controlPlane -}}
+{{- $ingress := $control.ingress -}}
+{{- if and $ingress.enabled (not (or $ingress.host $ingress.spec.rules)) -}}
+{{- fail "controlPlane.ingress.enabled needs a name to be reached by; set controlPlane.ingress.host" -}}
+{{- end -}}
+{{- $spec := $control.service.spec -}}
+{{- if and (or $control.service.httpsNodePort $control.service.kubeletNodePort) (eq ($spec.type | default "ClusterIP") "ClusterIP") -}}
+{{- fail "controlPlane.service.httpsNodePort and kubeletNodePort are for a Service with node ports; set controlPlane.service.spec.type to NodePort or LoadBalancer, or unset them" -}}
+{{- end -}}
+{{- if and $control.service.kubeletNodePort (eq ($spec.type | default "") "LoadBalancer") -}}
+{{- fail "controlPlane.service.kubeletNodePort: a load balancer does not show the kubelet API; unset it" -}}
 {{- end -}}
 {{- end -}}
 

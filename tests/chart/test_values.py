@@ -74,6 +74,7 @@ SWITCHES = {
         "controlPlane.distro.k8s.scheduler.enabled": True,
         "sync.fromHost.nodes.enabled": True,
     },
+    "controlPlane.ingress.": {"controlPlane.ingress.enabled": True, "controlPlane.ingress.host": "api.example.com"},
     "controlPlane.serviceMonitor.": {"controlPlane.serviceMonitor.enabled": True},
     "policies.resourceQuota.": {"policies.resourceQuota.enabled": True},
     "policies.limitRange.": {"policies.limitRange.enabled": True},
