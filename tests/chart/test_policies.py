@@ -109,3 +109,14 @@ def test_the_virtual_name_server_may_ask_others_unless_there_is_none():
     assert render(FENCED).get("NetworkPolicy", "vc-kube-dns-alpha")["spec"]["policyTypes"] == ["Egress"]
     without = FENCED | nested("controlPlane.coredns.enabled", False)
     assert len(render(without).of("NetworkPolicy")) == 2
+
+
+def test_an_embedded_dns_server_is_open_to_the_tenants_pods_and_no_policy_is_left_for_pods_of_its_own():
+    values = FENCED | nested("controlPlane.coredns.embedded", True)
+    (rule,) = (
+        rule
+        for rule in render(values).get("NetworkPolicy", "vc-cp-alpha")["spec"]["ingress"]
+        if {"port": 1053, "protocol": "UDP"} in rule.get("ports", [])
+    )
+    assert rule["from"] == [{"podSelector": {"matchLabels": {"sublet.dev/managed-by": "alpha"}}}]
+    assert "vc-kube-dns-alpha" not in {item["metadata"]["name"] for item in render(values).of("NetworkPolicy")}
