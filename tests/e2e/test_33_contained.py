@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -191,6 +192,31 @@ def test_the_host_has_the_last_word_and_the_tenant_hears_it(
     finally:
         contained.host("taint", "node", first, "theirs-")
     becomes([first], lambda: places(kubectl, "web"))
+
+
+@pytest.mark.long
+def test_a_resource_that_the_tenant_gives_to_a_node_is_counted_and_the_more_important_pod_gets_it(
+    contained: Release, kubectl: Kubectl, two_nodes: tuple[str, str]
+) -> None:
+    first, _ = two_nodes
+    one = {"tenant.example/licence": "1"}
+    status = json.dumps({"status": {"capacity": one, "allocatable": one}})
+    kubectl("patch", "node", first, "--subresource=status", "--type=merge", "-p", status)
+    importance = f"high-{kubectl.namespace}"
+    resources = {"requests": one, "limits": one}
+    kubectl.apply(plain("PriorityClass", importance, api="scheduling.k8s.io/v1", value=1000))
+    try:
+        kubectl.apply(pod("low", patient(resources=resources)))
+        kubectl.ready("low")
+        kubectl.apply(pod("high", patient(resources=resources), priorityClassName=importance))
+        kubectl.ready("high")
+        assert kubectl.get("pod", "high")["spec"]["nodeName"] == first
+        eventually(lambda: "low" not in kubectl.names("pods"))
+        assert "tenant.example/licence" not in contained.host.get("node", first)["status"]["capacity"]
+    finally:
+        kubectl("delete", "priorityclass", importance)
+        nothing = json.dumps({"status": dict.fromkeys(("capacity", "allocatable"), dict.fromkeys(one))})
+        kubectl("patch", "node", first, "--subresource=status", "--type=merge", "-p", nothing)
 
 
 @pytest.mark.long
