@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from syncer import logs, values
+from syncer.engine.leader import LostLeadership
 from syncer.kube.credentials import Credentials
 from syncer.kube.errors import KubeError
 
@@ -72,13 +73,18 @@ async def _run(settings: values.Settings, options: argparse.Namespace) -> None:
         pki=options.pki,
         pod_ip=wiring.pod_ip(),
         ports=wiring.Ports(),
+        identity=os.environ.get("POD_NAME", ""),
     )
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await syncer.run()
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await syncer.run()
+    except* LostLeadership as lost:
+        # Only a fresh start forgets everything that was about to be done.
+        log.error("starting again: %s", lost.exceptions[0])
     log.info("stopped")
 
 

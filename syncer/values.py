@@ -118,6 +118,18 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leadership:
+    """controlPlane.statefulSet.highAvailability: how several syncers agree on one. In seconds."""
+
+    lease_duration: int
+    """For so long the others wait for a leader that is silent."""
+    renew_deadline: float
+    """After so long a leader gives up that cannot renew; less than lease_duration."""
+    retry_period: float
+    """Between two attempts to take or renew the Lease."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that the syncer is told."""
 
@@ -136,6 +148,8 @@ class Settings:
     embedded_dns: bool = False
     """Whether the control plane's own pod answers for the DNS server (controlPlane.coredns.embedded)."""
     log_level: str = "info"
+    leadership: Leadership | None = None
+    """None: there is one syncer."""
 
     @property
     def brings_dns(self) -> bool:
@@ -215,6 +229,17 @@ def parse(document: Mapping[str, Any]) -> Settings:
         manifests=document.get("manifests") or "",
         embedded_dns=bool((document.get("dns") or {}).get("embedded")),
         log_level=log_level,
+        leadership=_leadership(document.get("leadership")),
+    )
+
+
+def _leadership(terms: Mapping[str, Any] | None) -> Leadership | None:
+    if not terms:
+        return None
+    return Leadership(
+        lease_duration=terms["leaseDuration"],
+        renew_deadline=terms["renewDeadline"],
+        retry_period=terms["retryPeriod"],
     )
 
 

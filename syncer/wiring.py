@@ -8,7 +8,6 @@ import gc
 import logging
 import os
 import ssl
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +18,14 @@ from prometheus_client import generate_latest
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from syncer import plan
-from syncer.controlplane import admission, api_service, dns, exports, manifests, service_range, serving
-from syncer.engine import owner
+from syncer.controlplane import admission, api_service, dns, endpoints, exports, manifests, service_range, serving
+from syncer.engine import leader, owner
 from syncer.engine.events import EventMirror
 from syncer.engine.metrics import Metrics
 from syncer.engine.sync import Engine
 from syncer.kube.client import Client
 from syncer.kube.credentials import Credentials
-from syncer.kube.errors import KubeError, ServerError, Unreachable
-from syncer.kube.watch import reflect
+from syncer.kube.errors import ServerError, Unreachable
 from syncer.kubelet.routes import PodLocation
 from syncer.kubelet.server import KubeletServer
 from syncer.kubelet.upstream import Upstream
@@ -41,8 +39,6 @@ _PATIENCE = 120
 _REFRESH_EVERY = 20.0
 _IN_FLIGHT = 8
 """Requests to one API server at a time: each is a TLS connection of 100 KiB, and more of them are no faster."""
-_LAG_EVERY = 0.25
-_LAG_WINDOW = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +51,21 @@ class Ports:
 
 
 class Syncer:
-    """One syncer process. `host` and `virtual` are the credentials for the two API servers, `pki` the folder with certificates."""
+    """One syncer process. `host` and `virtual` are the credentials for the two API servers, `pki` the folder with certificates.
+
+    `identity` is what it calls itself among several.
+    """
 
     def __init__(
-        self, settings: Settings, *, host: Credentials, virtual: Credentials, pki: Path, pod_ip: str, ports: Ports
+        self,
+        settings: Settings,
+        *,
+        host: Credentials,
+        virtual: Credentials,
+        pki: Path,
+        pod_ip: str,
+        ports: Ports,
+        identity: str = "",
     ) -> None:
         self.settings = settings
         self.table: Table = parse_table(settings.rules)
@@ -71,6 +78,8 @@ class Syncer:
         self._pki = pki
         self._pod_ip = pod_ip
         self._ports = ports
+        self._identity = identity
+        self._ranges: list[service_range.Network] = []
         self.host = self._client("host")
         self.virtual = self._client("virtual")
         self.engine: Engine | None = None
@@ -94,15 +103,23 @@ class Syncer:
             health = await serving.serve_health(port=self._ports.health, ready=self.unready, metrics=self._scrape)
             stack.push_async_callback(health.cleanup)
             engine = self.engine = await self._make_engine()
+            terms = self.settings.leadership
+            if terms is None:
+                await self._begin(engine)
             await self._serve_admission(stack, engine)
             kubelet = self._kubelet(engine)
             await kubelet.start()
             stack.push_async_callback(kubelet.close)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(engine.run())
+                if terms is not None:
+                    candidate = leader.Leader(self.virtual, terms, self._identity)
+                    tasks.create_task(
+                        candidate.lead(lambda: self._begin(engine), lambda: self._follow_endpoints(engine))
+                    )
                 tasks.create_task(self._prepare(engine))
                 tasks.create_task(self._refresh_for_ever())
-                tasks.create_task(self._watch_lag())
+                tasks.create_task(self.metrics.watch_lag())
                 tasks.create_task(self._watch_owner(engine))
                 tasks.create_task(self._export_kubeconfigs(engine))
                 if "events" in self.table:
@@ -133,10 +150,21 @@ class Syncer:
             virtual_version=version,
         )
         engine.world.api_service_address = address
+        self._ranges = ranges
         log.info("both API servers answer", extra={"cluster": cluster.name, "version": version})
-        await service_range.allow(self.virtual, ranges)
-        await api_service.ensure(self.virtual, address=address, endpoints=[self._pod_ip])
         return engine
+
+    async def _begin(self, engine: Engine) -> None:
+        """Lets this syncer, of several only one, begin to work."""
+        await service_range.allow(self.virtual, self._ranges)
+        address = engine.world.api_service_address
+        await api_service.ensure(self.virtual, address=address, endpoints=[self._pod_ip])
+        engine.leading.set()
+
+    async def _follow_endpoints(self, engine: Engine) -> None:
+        await engine.started.wait()
+        cluster = self.settings.cluster
+        await endpoints.follow(self.host, self.virtual, namespace=cluster.namespace, service=cluster.service)
 
     @staticmethod
     async def _patiently(request: Callable[[], Awaitable[str]], *, pause: float) -> str:
@@ -164,6 +192,7 @@ class Syncer:
 
     async def _prepare(self, engine: Engine) -> None:
         """What the virtual cluster needs before anybody can work in it."""
+        await engine.leading.wait()
         await manifests.apply(self.virtual, self._manifests)
         if self.settings.brings_dns:
             await dns.ensure(self.virtual, embedded=self.settings.embedded_dns, endpoints=[self._pod_ip])
@@ -198,16 +227,7 @@ class Syncer:
         stack.push_async_callback(runner.cleanup)
         wanted = admission.configuration((self._pki / "ca.crt").read_bytes(), port=self._ports.admission)
         await admission.ensure(self.virtual, wanted)
-
-        async def restore() -> None:
-            log.warning("the admission webhook was changed in the virtual cluster and is put back")
-            with contextlib.suppress(KubeError):
-                await admission.ensure(self.virtual, wanted)
-
-        guard = admission.Guard(wanted, restore, self._spawn)
-        self._spawn(
-            reflect(self.virtual, admission.CONFIGURATIONS, guard, field_selector=f"metadata.name={admission.NAME}")
-        )
+        self._spawn(admission.keep(self.virtual, wanted, self._spawn))
 
     def _kubelet(self, engine: Engine) -> KubeletServer:
         def locate(namespace: str, name: str) -> PodLocation | None:
@@ -242,7 +262,7 @@ class Syncer:
     def unready(self) -> str:
         """Why the syncer is not ready; empty when it is: indexes complete and both API servers answering."""
         engine = self.engine
-        if engine is None or not self._prepared:
+        if engine is None or (engine.leading.is_set() and not self._prepared):
             return "starting"
         if not engine.synced:
             return "an index is not complete"
@@ -275,6 +295,7 @@ class Syncer:
             await owner.watch(self.host, self.settings.cluster, engine.context.owner["uid"], gone)
 
     async def _export_kubeconfigs(self, engine: Engine) -> None:
+        await engine.leading.wait()
         if engine.context.owner is not None:
             await exports.export_all(
                 self.settings,
@@ -289,15 +310,6 @@ class Syncer:
             await asyncio.sleep(_REFRESH_EVERY)
             await self.host.refresh()
             await self.virtual.refresh()
-
-    async def _watch_lag(self) -> NoReturn:
-        """Measures how late the event loop runs timers: the longest delay of the last ten seconds."""
-        recent: list[float] = []
-        while True:
-            began = time.perf_counter()
-            await asyncio.sleep(_LAG_EVERY)
-            recent = [*recent[-_LAG_WINDOW:], max(0.0, time.perf_counter() - began - _LAG_EVERY)]
-            self.metrics.loop_lag.set(max(recent))
 
     async def _end_background(self) -> None:
         for task in self._background:

@@ -105,6 +105,23 @@ reference that are laid over that row; tag: for a row without one. A digest wins
 {{- end }}
 {{- end -}}
 
+{{/* Where the control plane's pods may run; several of them rather not on one node, unless the user says otherwise. */}}
+{{- define "sublet.affinity" -}}
+{{- $set := .Values.controlPlane.statefulSet -}}
+{{- if $set.scheduling.affinity -}}
+{{- toYaml $set.scheduling.affinity -}}
+{{- else if gt (int $set.highAvailability.replicas) 1 -}}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels:
+            {{- include "sublet.selector" . | nindent 12 }}
+{{- end -}}
+{{- end -}}
+
 {{/* The address under which the control plane is reached inside the host. */}}
 {{- define "sublet.server" -}}
 https://{{ .Release.Name }}.{{ include "sublet.namespace" . }}.svc

@@ -120,6 +120,10 @@ cluster:
   serviceCIDR: {{ .Values.networking.serviceCIDR | quote }}
   extraSANs:
     {{- include "sublet.extraSANs" . | fromJsonArray | toYaml | nindent 4 }}
+{{- if gt (int .Values.controlPlane.statefulSet.highAvailability.replicas) 1 }}
+leadership:
+  {{- toYaml (omit .Values.controlPlane.statefulSet.highAvailability "replicas") | nindent 2 }}
+{{- end }}
 kubeconfigs:
   {{- include "sublet.kubeconfigs" . | fromJsonArray | toYaml | nindent 2 }}
 pods:

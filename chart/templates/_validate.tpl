@@ -121,10 +121,20 @@ true
 {{- $set := .Values.controlPlane.statefulSet -}}
 {{- $replicas := int $set.highAvailability.replicas -}}
 {{- if gt $replicas 1 -}}
-{{- if eq $store "database.embedded" -}}
-{{- fail (printf "controlPlane.statefulSet.highAvailability.replicas is %d, but SQLite serves one pod; set it to 1 or enable another store" $replicas) -}}
+{{- if include "sublet.store.local" . -}}
+{{- $remedy := "set it to 1, or keep the objects in a database or an etcd outside of the pod" -}}
+{{- fail (printf "controlPlane.statefulSet.highAvailability.replicas is %d, but %s.%s serves one pod; %s" $replicas $at $store $remedy) -}}
 {{- end -}}
-{{- fail (printf "controlPlane.statefulSet.highAvailability.replicas is %d, but the syncer elects no leader yet; set it to 1" $replicas) -}}
+{{- with $set.highAvailability -}}
+{{- if not (and (gt (int .leaseDuration) (int .renewDeadline)) (gt (int .renewDeadline) (int .retryPeriod))) -}}
+{{- fail "controlPlane.statefulSet.highAvailability: set leaseDuration > renewDeadline > retryPeriod, or two pods may synchronise at once" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.controlPlane.advanced.podDisruptionBudget -}}
+{{- if and .enabled (toString .minAvailable) (toString .maxUnavailable) -}}
+{{- fail "controlPlane.advanced.podDisruptionBudget has minAvailable and maxUnavailable; unset one" -}}
+{{- end -}}
 {{- end -}}
 {{- if and (eq (toString $set.persistence.volumeClaim.enabled) "true") (not (include "sublet.store.local" .)) -}}
 {{- fail (printf "controlPlane.statefulSet.persistence.volumeClaim.enabled is true, but %s.%s lies elsewhere; set it to auto" $at $store) -}}

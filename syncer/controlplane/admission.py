@@ -11,12 +11,14 @@ import base64
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 import orjson
 
 from syncer.kube.client import Client
 from syncer.kube.errors import AlreadyExists, ApiError, KubeError
 from syncer.kube.resource import Resource
+from syncer.kube.watch import reflect
 from syncer.names import Key, Object, identify
 from syncer.rules import services
 from syncer.rules.context import Context
@@ -40,7 +42,6 @@ _EXTERNAL = "ExternalName"
 _GETS_AN_ADDRESS = (
     f"request.operation == 'CREATE' || oldObject.spec.type == '{_EXTERNAL}' && object.spec.type != '{_EXTERNAL}'"
 )
-_PROMISE = 20.0
 _TIMEOUT = 5
 
 Known = Callable[[Key], bool]
@@ -136,7 +137,7 @@ class ServiceAdmission:
         if not services.has_address(virtual) or (new and self._known(key)):
             # No address to agree on, or the API server is about to answer AlreadyExists.
             return []
-        self._promise(key, _PROMISE)
+        self._promise(key, services.PROMISE)
         named = {**virtual, "metadata": {**virtual["metadata"], "namespace": key.namespace, "name": key.name}}
         body = services.with_address(services.to_host(self._rule, key, named, self._context), named)
         host = self._on_host(key) or await self._made(key, body, virtual)
@@ -209,6 +210,17 @@ async def ensure(virtual: Client, wanted: Object) -> None:
         await virtual.create(CONFIGURATIONS, wanted)
     except AlreadyExists:
         await virtual.patch(CONFIGURATIONS, None, NAME, {"webhooks": wanted["webhooks"]})
+
+
+async def keep(virtual: Client, wanted: Object, spawn: Callable[[Awaitable[None]], None]) -> NoReturn:
+    """Watches the configuration and puts it back whenever a tenant has changed it."""
+
+    async def restore() -> None:
+        log.warning("the admission webhook was changed in the virtual cluster and is put back")
+        with contextlib.suppress(KubeError):
+            await ensure(virtual, wanted)
+
+    await reflect(virtual, CONFIGURATIONS, Guard(wanted, restore, spawn), field_selector=f"metadata.name={NAME}")
 
 
 class Guard:

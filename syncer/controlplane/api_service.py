@@ -43,6 +43,11 @@ async def ensure(virtual: Client, *, address: str, endpoints: list[str]) -> None
             if attempt == _TRIES - 1:
                 raise
             await asyncio.sleep(0.1)
+    await announce(virtual, endpoints)
+
+
+async def announce(virtual: Client, endpoints: list[str]) -> None:
+    """Names these control plane pods as the endpoints of default/kubernetes."""
     await put(virtual, ENDPOINTS, _endpoints(endpoints))
     await put(virtual, SLICES, endpoint_slice(_NAME, _NAMESPACE, endpoints, {"https": ("TCP", API_PORT)}))
 

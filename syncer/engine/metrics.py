@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from typing import NoReturn
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+_LAG_EVERY = 0.25
+_LAG_WINDOW = 40
 _LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -39,6 +45,15 @@ class Metrics:
         self.streams = Gauge(
             "sublet_kubelet_streams", "Open logs, exec, attach and port-forward streams", registry=self.registry
         )
+
+    async def watch_lag(self) -> NoReturn:
+        """Measures how late the event loop runs timers: the longest delay of the last ten seconds."""
+        recent: list[float] = []
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(_LAG_EVERY)
+            recent = [*recent[-_LAG_WINDOW:], max(0.0, time.perf_counter() - began - _LAG_EVERY)]
+            self.loop_lag.set(max(recent))
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(f"sublet_{name}", text, labels, registry=self.registry)

@@ -73,7 +73,7 @@ class Engine:
         self.table = table
         self.metrics = metrics
         self.queue = Queue()
-        self.world = World(table, later=self.queue.add_later)
+        self.world = World(table, later=self._look_later)
         self.context = Context(settings, MetadataRules(settings.cluster.name, settings.metadata), self.world, owner)
         self.clients: Mapping[Side, Client] = {Side.HOST: host, Side.VIRTUAL: virtual}
         self.resources = {rule.key: resource_of(rule) for rule in table.values()}
@@ -94,6 +94,8 @@ class Engine:
         )
         self._news: dict[Key, tuple[float, Side]] = {}
         self._futile: dict[Key, tuple[str, str]] = {}
+        self.leading = asyncio.Event()
+        """Set by whoever lets this engine work: of several replicas only one does, the others watch."""
         self.started = asyncio.Event()
         self.retired = False
         """The owner object is gone: the release is being removed, and writing to the host would only stand in the way."""
@@ -142,6 +144,7 @@ class Engine:
             for _, _, index in self.indexes():
                 await index.synced.wait()
             log.info("all indexes are complete", extra={"objects": sum(len(index) for _, _, index in self.indexes())})
+            await self.leading.wait()
             for key in self._all_keys():
                 self.queue.add(key)
             for number in range(WORKERS):
@@ -183,6 +186,10 @@ class Engine:
         for other in concerned:
             self.queue.add(other)
 
+    def _look_later(self, key: Key, seconds: float) -> None:
+        if self.started.is_set():  # then all keys are looked at anyway
+            self.queue.add_later(key, seconds)
+
     def _concerned(self, side: Side, key: Key, obj: Object | None, last: Object | None) -> list[Key]:
         if side is Side.VIRTUAL:
             concerned = list(self.world.virtual_changed(key, obj))
@@ -200,7 +207,7 @@ class Engine:
             concerned = list(self.world.host_changed(key, obj))
             if key.rule == "pods" and (obj is None or is_finished(obj)):
                 concerned.append(Key(TOKEN, key.namespace, key.name))
-                if obj is None and last is not None:
+                if obj is None and last is not None and self.started.is_set():
                     self.planner.gone[key] = last
         return concerned
 

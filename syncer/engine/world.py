@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 
 from syncer.engine.index import Index
 from syncer.names import Key, Object
@@ -129,6 +130,14 @@ class World:
         left = max(ends, default=0.0) - self._clock()
         return left + _MARGIN if left > 0 else None
 
+    @staticmethod
+    def _is_young(obj: Object) -> bool:
+        try:
+            made = datetime.fromisoformat(obj["metadata"]["creationTimestamp"])
+        except (KeyError, TypeError, ValueError):
+            return False
+        return (datetime.now(UTC) - made).total_seconds() < services.PROMISE
+
     # -- what the node plans need ------------------------------------------------------------------------------------
 
     def sighting(self, node: str) -> Sighting | None:
@@ -183,6 +192,9 @@ class World:
                 return [pod for pod in self.virtual["pods"] if pod not in self.host["pods"]]
         if key.rule == "pods" and obj is not None:
             return self._node_seen(obj)
+        if key.rule == "services" and obj is not None and key not in self.virtual["services"] and self._is_young(obj):
+            # Another replica has made it, for a Service that is about to be created.
+            self.promise(key, services.PROMISE)
         return ()
 
     def _namespace_changed(self, name: str, obj: Object | None) -> Iterable[Key]:

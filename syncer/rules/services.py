@@ -7,6 +7,8 @@ from syncer.rules.context import Context
 from syncer.rules.generic import skeleton
 from syncer.rules.table import Rule
 
+PROMISE = 20.0
+"""Seconds after which a host Service whose virtual one never came is taken for an orphan."""
 KUBERNETES = ("default", "kubernetes")
 """The virtual API server's own Service, which syncer.controlplane looks after."""
 NOWHERE = "moving.sublet.invalid"

@@ -69,6 +69,12 @@ QUOTA = "policies.resourceQuota.quota"
 PATHS = [QUOTA, *(path for path in leaves(VALUES) if path != "global" and not path.startswith(f"{QUOTA}."))]
 """What is set one by one; the quota as a whole, since its keys have dots."""
 SWITCHES = {
+    "controlPlane.statefulSet.highAvailability.": {
+        f"{STORES}.database.external.enabled": True,
+        f"{STORES}.database.external.connector": "database",
+        "controlPlane.statefulSet.highAvailability.replicas": 2,
+    },
+    "controlPlane.advanced.podDisruptionBudget.": {"controlPlane.advanced.podDisruptionBudget.enabled": True},
     "sync.fromHost.nodes.selector.": {"sync.fromHost.nodes.enabled": True},
     "controlPlane.distro.k8s.scheduler.": {
         "controlPlane.distro.k8s.scheduler.enabled": True,

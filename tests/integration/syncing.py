@@ -153,7 +153,7 @@ async def sides(pair: ApiServerPair, space: str) -> AsyncIterator[tuple[Side, Si
 
 @contextlib.asynccontextmanager
 async def running(
-    pair: ApiServerPair, host: Side, virtual: Side, config: dict[str, Any] | None = None
+    pair: ApiServerPair, host: Side, virtual: Side, config: dict[str, Any] | None = None, *, identity: str = ""
 ) -> AsyncIterator[Running]:
     """A syncer between the two namespaces, ready."""
     pki = pair.virtual.folder / "syncer"
@@ -169,6 +169,7 @@ async def running(
         pki=pki,
         pod_ip="192.0.2.1",
         ports=Ports(health=free_port(), kubelet=0, admission=free_port()),
+        identity=identity,
     )
     task = asyncio.create_task(syncer.run())
     try:

@@ -1,0 +1,95 @@
+"""Several pods of the control plane."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chart.rendering import Object, Refused, put, render
+
+AVAILABILITY = "controlPlane.statefulSet.highAvailability"
+BUDGET = "controlPlane.advanced.podDisruptionBudget"
+
+
+def replicas(count: int = 3, **more: object) -> Object:
+    """Values for so many pods on an external database, and more by path with `__` for dots."""
+    values: Object = {}
+    put(values, "controlPlane.backingStore.database.external", {"enabled": True, "connector": "database"})
+    put(values, f"{AVAILABILITY}.replicas", count)
+    for path, value in more.items():
+        put(values, path.replace("__", "."), value)
+    return values
+
+
+def test_one_syncer_of_several_leads_on_the_terms_of_the_values():
+    terms = {"leaseDuration": 60, "renewDeadline": 40, "retryPeriod": 15}
+    assert render(replicas()).config["leadership"] == {"leaseDuration": 15, "renewDeadline": 10, "retryPeriod": 2}
+    assert (
+        render(replicas(controlPlane__statefulSet__highAvailability={"replicas": 2, **terms})).config["leadership"]
+        == terms
+    )
+
+
+def test_a_single_syncer_knows_nothing_of_leaders():
+    assert "leadership" not in render().config
+    assert "--leader-elect=false" in render().container("controller-manager")["command"]
+
+
+def test_the_controller_managers_of_several_elect_one():
+    assert "--leader-elect=true" in render(replicas()).container("controller-manager")["command"]
+
+
+def test_several_need_no_more_rights_on_the_host():
+    assert render(replicas()).get("Role", "vc-alpha") == render(replicas(1)).get("Role", "vc-alpha")
+
+
+def test_several_rather_not_share_a_node():
+    (term,) = render(replicas()).pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    labels = render(replicas()).get("StatefulSet")["spec"]["selector"]["matchLabels"]
+    assert term["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
+    assert term["podAffinityTerm"]["labelSelector"]["matchLabels"] == labels
+
+
+def test_an_affinity_of_the_users_stands_alone():
+    affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}}
+    rendered = render(replicas(controlPlane__statefulSet__scheduling__affinity=affinity))
+    assert rendered.pod["affinity"] == affinity
+
+
+@pytest.mark.parametrize(
+    ("budget", "wanted"),
+    [
+        ({}, {"minAvailable": 1}),
+        ({"minAvailable": 0}, {"minAvailable": 0}),
+        ({"minAvailable": "50%"}, {"minAvailable": "50%"}),
+        ({"maxUnavailable": 1}, {"maxUnavailable": 1}),
+        ({"maxUnavailable": 0}, {"maxUnavailable": 0}),
+        (
+            {"unhealthyPodEvictionPolicy": "AlwaysAllow"},
+            {"minAvailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow"},
+        ),
+    ],
+)
+def test_a_budget_keeps_pods_from_eviction(budget, wanted):
+    rendered = render(replicas(controlPlane__advanced__podDisruptionBudget={"enabled": True, **budget}))
+    spec = rendered.get("PodDisruptionBudget")["spec"]
+    assert spec.pop("selector") == rendered.get("StatefulSet")["spec"]["selector"]
+    assert spec == wanted
+
+
+def test_there_is_no_budget_unless_asked_for():
+    assert render(replicas()).of("PodDisruptionBudget") == []
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (replicas(controlPlane__backingStore={"database": {"embedded": {"enabled": True}}}), "serves one pod"),
+        (replicas(controlPlane__backingStore={"etcd": {"embedded": {"enabled": True}}}), "serves one pod"),
+        (replicas(**{f"{AVAILABILITY}.renewDeadline": 15}), "leaseDuration > renewDeadline > retryPeriod"),
+        (replicas(**{f"{AVAILABILITY}.retryPeriod": 10}), "leaseDuration > renewDeadline > retryPeriod"),
+        (replicas(**{BUDGET: {"enabled": True, "minAvailable": 1, "maxUnavailable": 1}}), "unset one"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_its_remedy(values, said):
+    with pytest.raises(Refused, match=said):
+        render(values)
