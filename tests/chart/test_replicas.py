@@ -22,7 +22,7 @@ def replicas(count: int = 3, **more: object) -> Object:
 
 def test_one_syncer_of_several_leads_on_the_terms_of_the_values():
     terms = {"leaseDuration": 60, "renewDeadline": 40, "retryPeriod": 15}
-    assert render(replicas()).config["leadership"] == {"leaseDuration": 15, "renewDeadline": 10, "retryPeriod": 2}
+    assert render(replicas()).config["leadership"] == {"leaseDuration": 9, "renewDeadline": 6, "retryPeriod": 1}
     assert (
         render(replicas(controlPlane__statefulSet__highAvailability={"replicas": 2, **terms})).config["leadership"]
         == terms
@@ -85,8 +85,8 @@ def test_there_is_no_budget_unless_asked_for():
     [
         (replicas(controlPlane__backingStore={"database": {"embedded": {"enabled": True}}}), "serves one pod"),
         (replicas(controlPlane__backingStore={"etcd": {"embedded": {"enabled": True}}}), "serves one pod"),
-        (replicas(**{f"{AVAILABILITY}.renewDeadline": 15}), "leaseDuration > renewDeadline > retryPeriod"),
-        (replicas(**{f"{AVAILABILITY}.retryPeriod": 10}), "leaseDuration > renewDeadline > retryPeriod"),
+        (replicas(**{f"{AVAILABILITY}.renewDeadline": 9}), "leaseDuration > renewDeadline > retryPeriod"),
+        (replicas(**{f"{AVAILABILITY}.retryPeriod": 6}), "leaseDuration > renewDeadline > retryPeriod"),
         (replicas(**{BUDGET: {"enabled": True, "minAvailable": 1, "maxUnavailable": 1}}), "unset one"),
     ],
 )
