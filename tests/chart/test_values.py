@@ -1,5 +1,6 @@
 """values.yaml, its page in the docs, its schema and the templates tell the same story."""
 
+import json
 import re
 import subprocess
 import sys
@@ -64,6 +65,11 @@ def another(path, value):
     return {"other": "thing"}
 
 
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+FORMS = {"resources", "image"}
+"""Definitions of Kubernetes' own forms, of which values need not name all fields."""
+FREE = "controlPlane.service.spec."
+"""Holds whatever a Service may have."""
 STORES = "controlPlane.backingStore"
 QUOTA = "policies.resourceQuota.quota"
 PATHS = [QUOTA, *(path for path in leaves(VALUES) if path != "global" and not path.startswith(f"{QUOTA}."))]
@@ -127,14 +133,52 @@ def test_every_value_changes_something(path):
     assert outcome(setting) != outcome(base)
 
 
+def reads(text):
+    """The paths below .Values that a template reads, by name or by a variable that holds a part of them."""
+    held = {"root.Values": "", "Values": ""}
+    for name, start, path in re.findall(r"\$(\w+) := \$?\.?([A-Za-z.]*?Values|\w+)\.([A-Za-z0-9.]+) -?}}", text):
+        if start in held:
+            held[name] = f"{held[start]}{path}."
+    for name, above in held.items():
+        written = rf"\.{re.escape(name)}" if name.endswith("Values") else rf"\${name}"
+        for path in re.findall(rf"{written}\.([A-Za-z0-9.]+)", text):
+            yield f"{above}{path}"
+
+
 def test_every_value_that_a_template_reads_is_there():
     read = set()
     for file in [*(CHART / "templates").rglob("*"), *(CHART / "files").iterdir()]:
         if file.is_file():
-            read |= set(re.findall(r"\.Values\.([A-Za-z0-9.]+)", file.read_text()))
-    assert len(read) > 20
-    for path in read:
+            read |= set(reads(file.read_text()))
+    assert {"controlPlane.statefulSet.scheduling.nodeSelector", "rbac.role.extraRules"} <= read
+    assert [path for path in read if not present(path) and not path.startswith(FREE)] == []
+
+
+def test_the_schema_describes_the_values_and_no_others():
+    def described(schema, path=""):
+        if "$ref" in schema:
+            name = schema["$ref"].rpartition("/")[2]
+            schema = SCHEMA["definitions"][name] | {"name": name}
+        if schema.get("name") == "notYet":
+            return
+        if "properties" not in schema or schema.get("name") in FORMS:
+            yield path
+        else:
+            for key, below in schema["properties"].items():
+                yield from described(below, f"{path}.{key}" if path else key)
+
+    paths = set(described(SCHEMA))
+    assert {path for path in paths if not present(path)} == set()
+    assert {leaf for leaf in leaves(VALUES) if not any(f"{leaf}.".startswith(f"{path}.") for path in paths)} == set()
+
+
+def present(path):
+    """Whether values.yaml has a value at that path."""
+    try:
         at(path)
+    except (KeyError, TypeError):
+        return False
+    return True
 
 
 def test_every_switch_of_the_rule_table_is_there():
