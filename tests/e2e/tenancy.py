@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -195,12 +196,12 @@ def install(
 
 
 def tenant_kubeconfig(host: Kubectl, name: str, namespace: str, folder: Path) -> Path:
-    """The exported kubeconfig with the Service's IP in the place of its name, which only pods can look up."""
+    """The exported kubeconfig with the Service's IP in the place of its server: a name that pods look up, or one outside."""
     secret = host.get("secret", f"vc-{name}", "--namespace", namespace)
     address = host.get("service", name, "--namespace", namespace)["spec"]["clusterIP"]
     text = base64.b64decode(secret["data"]["config"]).decode()
     path = folder / f"{namespace}-{name}.kubeconfig"
-    path.write_text(text.replace(f"https://{name}.{namespace}.svc", f"https://{address}"))
+    path.write_text(re.sub(r"server: \S+", f"server: https://{address}", text))
     return path
 
 

@@ -1,19 +1,21 @@
-"""Every values file of the chart's CI, installed: the control plane comes up and runs a pod of the tenant."""
+"""Every values file of the chart's CI and every vcluster.yaml that ours understands, installed: it runs a pod of the tenant."""
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
+from tests.chart.rendering import CI_VALUES, VCLUSTER_FILES
 from tests.e2e.objects import Object
-from tests.e2e.tenancy import CHART, Release, eventually, install, pod, remove, shell
+from tests.e2e.tenancy import Release, eventually, host_kubectl, install, pod, remove, shell
 
 FENCED = "fenced-values"
-FILES = {path.stem: path for path in sorted((CHART / "ci").glob("*-values.yaml"))}
+MOVED = [path for path in VCLUSTER_FILES if path.read_text().startswith("# installs")]
+limited = pytest.mark.parametrize("installed", [FENCED], indirect=True, scope="module")
+"""For what concerns the release alone that is limited and brings things along."""
+FILES = {path.stem: path for path in (*CI_VALUES, *MOVED)}
 
 
 @pytest.fixture(
@@ -22,17 +24,10 @@ FILES = {path.stem: path for path in sorted((CHART / "ci").glob("*-values.yaml")
 def installed(lab: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     """A release with one of the files."""
     namespace, folder = f"values-{uuid.uuid4().hex[:6]}", tmp_path_factory.mktemp(request.param)
-    found = install("vc", namespace, folder, "--values", str(FILES[request.param]))
-    yield inside(found)
-    remove(found.host, found.name, namespace)
-
-
-def inside(release: Release) -> Release:
-    """The release with its Service's address in the tenant's kubeconfig, which may name one outside."""
-    service = release.host.get("service", release.name, "--namespace", release.namespace)
-    file = release.tenant.kubeconfig
-    file.write_text(re.sub(r"server: \S+", f"server: https://{service['spec']['clusterIP']}", file.read_text()))
-    return replace(release, tenant=replace(release.tenant, kubeconfig=file))
+    try:
+        yield install("vc", namespace, folder, "--values", str(FILES[request.param]))
+    finally:
+        remove(host_kubectl(), "vc", namespace)
 
 
 def test_the_control_plane_runs_a_pod(installed: Release) -> None:
@@ -44,16 +39,9 @@ def test_the_control_plane_runs_a_pod(installed: Release) -> None:
         assert kubectl("logs", "one") == "here\n"
 
 
-@pytest.fixture
-def fenced(installed: Release, request: pytest.FixtureRequest) -> Release:
-    """The release that is limited and brings things along."""
-    if request.node.callspec.params["installed"] != FENCED:
-        pytest.skip("belongs to another values file")
-    return installed
-
-
-def test_added_containers_run_first_and_beside(fenced: Release) -> None:
-    status = fenced.host.get("pod", fenced.pod, "--namespace", fenced.namespace)["status"]
+@limited
+def test_added_containers_run_first_and_beside(installed: Release) -> None:
+    status = installed.host.get("pod", installed.pod, "--namespace", installed.namespace)["status"]
     before = next(item for item in status["initContainerStatuses"] if item["name"] == "before")
     beside = next(item for item in status["containerStatuses"] if item["name"] == "beside")
 
@@ -61,28 +49,31 @@ def test_added_containers_run_first_and_beside(fenced: Release) -> None:
     assert "running" in beside["state"]
 
 
-def test_manifests_are_applied_on_the_host_and_in_the_virtual_cluster(fenced: Release) -> None:
-    assert fenced.on_host("get", "configmap", "beside")
-    kubectl = fenced.tenant.within("shop")
+@limited
+def test_manifests_are_applied_on_the_host_and_in_the_virtual_cluster(installed: Release) -> None:
+    assert installed.on_host("get", "configmap", "beside")
+    kubectl = installed.tenant.within("shop")
     assert eventually(lambda: kubectl.get("configmap", "origin"))["data"] == {"release": "vc"}
     assert {"stock", "origin"} <= kubectl.names("configmaps")
 
 
-def test_what_does_not_fit_the_quota_is_refused_with_its_reason_on_the_tenants_pod(fenced: Release) -> None:
-    with fenced.tenant_namespace(f"t-{uuid.uuid4().hex[:6]}") as space:
-        kubectl = fenced.tenant.within(space)
+@limited
+def test_what_does_not_fit_the_quota_is_refused_with_its_reason_on_the_tenants_pod(installed: Release) -> None:
+    with installed.tenant_namespace(f"t-{uuid.uuid4().hex[:6]}") as space:
+        kubectl = installed.tenant.within(space)
         kubectl.apply(*(pod(f"p-{number}", shell("exec sleep infinity")) for number in range(6)), namespace=space)
 
         assert "exceeded quota: vc-vc" in eventually(lambda: "\n".join(told(kubectl.items("events"))))
 
 
-def test_containers_without_resources_get_those_of_the_limit_range(fenced: Release) -> None:
-    with fenced.tenant_namespace(f"t-{uuid.uuid4().hex[:6]}") as space:
-        kubectl = fenced.tenant.within(space)
+@limited
+def test_containers_without_resources_get_those_of_the_limit_range(installed: Release) -> None:
+    with installed.tenant_namespace(f"t-{uuid.uuid4().hex[:6]}") as space:
+        kubectl = installed.tenant.within(space)
         kubectl.apply(pod("plain", shell("exec sleep infinity")), namespace=space)
         kubectl.ready("plain")
-        (found,) = fenced.host.items(
-            "pods", "--namespace", fenced.namespace, f"--selector=sublet.dev/namespace={space}"
+        (found,) = installed.host.items(
+            "pods", "--namespace", installed.namespace, f"--selector=sublet.dev/namespace={space}"
         )
 
     assert found["spec"]["containers"][0]["resources"]["limits"] == {
