@@ -1,4 +1,4 @@
-"""Command line of the image: `pki` prepares certificates and kubeconfigs, `run` is the syncer."""
+"""Command line of the image: `pki` prepares certificates and kubeconfigs, `run` is the syncer, `test` is for `helm test`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ log = logging.getLogger("syncer")
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns the exit code."""
     options = _parser().parse_args(arguments)
+    if options.command == "test":
+        return asyncio.run(_test(options))
     try:
         settings, document = values.load(options.config)
         logs.configure(settings.log_level)
@@ -48,7 +50,30 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="synchronise until told to stop")
     run.add_argument("--config", type=Path, required=True, help="config document rendered by the chart")
     run.add_argument("--pki", type=Path, required=True, help="folder that the pki command has filled")
+    test = commands.add_parser("test", help="send a pod through the virtual cluster and say whether it came back")
+    test.add_argument("--kubeconfig", type=Path, required=True, help="an exported kubeconfig")
+    test.add_argument("--server", required=True, help="address of the API server, whatever the kubeconfig says")
+    test.add_argument("--image", required=True, help="image of the pod; it has Python")
     return parser
+
+
+async def _test(options: argparse.Namespace) -> int:
+    from syncer.controlplane import round_trip
+    from syncer.kube.client import Client
+
+    logs.configure("info")
+    credentials = Credentials.from_kubeconfig(options.kubeconfig)
+    credentials.server = options.server
+    client = Client.connect(credentials, name="virtual")
+    try:
+        node = await round_trip.run(client, round_trip.pod(options.image))
+    except (KubeError, round_trip.Failed) as error:
+        log.error("the virtual cluster does not work: %s", error)
+        return 1
+    finally:
+        await client.close()
+    log.info("a pod of the virtual cluster ran on node %s", node)
+    return 0
 
 
 async def _pki(document: dict[str, object], out: Path) -> None:

@@ -52,6 +52,17 @@ def test_every_pod_satisfies_pod_security_restricted(values):
     assert {name: violations(spec) for name, spec in specs.items()} == {name: [] for name in specs}
 
 
+def test_the_pod_of_helm_test_has_no_rights_and_is_reached_by_no_service():
+    rendered = render()
+    pod = rendered.get("Pod", "alpha-test")
+    assert violations(pod["spec"]) == []
+    assert pod["spec"]["serviceAccountName"] == "vc-workload-alpha"
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    assert [volume["secret"]["secretName"] for volume in pod["spec"]["volumes"] if "secret" in volume] == ["vc-alpha"]
+    for service in rendered.of("Service"):
+        assert not service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+
+
 def test_the_virtual_clusters_dns_is_among_the_pods_that_are_checked():
     assert "Deployment coredns" in dict(pod_specs(render()))
 

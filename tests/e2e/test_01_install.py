@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.e2e.tenancy import Release, eventually
+from tests.e2e.tenancy import Release, eventually, helm
 
 
 def test_the_control_plane_is_ready_within_seconds(release: Release) -> None:
@@ -37,3 +37,8 @@ def test_the_tenant_sees_the_nodes_that_run_its_pods(release: Release) -> None:
     names = eventually(lambda: release.tenant.names("nodes"))
 
     assert names <= release.host.names("nodes")
+
+
+def test_helm_test_sends_a_pod_through(release: Release) -> None:
+    assert "Phase:          Succeeded" in helm("test", release.name, "--namespace", release.namespace)
+    assert release.tenant.names("pods", "--namespace", "default") == set()
