@@ -68,8 +68,8 @@ def another(path, value):
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 FORMS = {"resources", "image"}
 """Definitions of Kubernetes' own forms, of which values need not name all fields."""
-FREE = "controlPlane.service.spec."
-"""Holds whatever a Service may have."""
+FREE = ("controlPlane.ingress.spec.", "controlPlane.service.spec.")
+"""Hold whatever the specs of these kinds may have."""
 STORES = "controlPlane.backingStore"
 QUOTA = "policies.resourceQuota.quota"
 PATHS = [QUOTA, *(path for path in leaves(VALUES) if path != "global" and not path.startswith(f"{QUOTA}."))]
