@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.e2e import agreement, processes
@@ -21,6 +22,9 @@ BACK_OFF = 330.0
 """Seconds that the kubelet may wait before it starts a container again that was killed often, and some more for the start."""
 _VIRTUAL_NAME = "sublet.dev/name"
 _KILLED = 128 + signal.SIGKILL
+_NEEDS = {"apiserver": ("store",), "controller-manager": ("store", "apiserver")}
+"""What a container waits for at its start, and ends without after a while, as Kubernetes has it."""
+_START = timedelta(seconds=60)
 _NOT_YET = "9999"
 """Later than any time of day in an object."""
 
@@ -54,29 +58,35 @@ def _runs(release: Release) -> bool:
 def unasked_restarts(kills: Mapping[tuple[str, str], int], pods: Mapping[str, Sequence[Object]]) -> list[str]:
     """Containers of the control plane that started again more often than they were killed, as sentences. `pods`: states by uid.
 
-    An API server that was started while its store was down ends after a minute, as Kubernetes has it; that is no start unasked for.
+    An API server that was started while its store was down ends after a minute, and a controller manager after ten seconds without an API
+    server, as Kubernetes has it; these are no starts unasked for.
     """
     return [
         f"{status['name']} of pod {uid} started again {status['restartCount']} times, but was killed {killed} times"
         for uid, states in pods.items()
         for status in processes.statuses(states[-1])
-        if status["restartCount"]
-        > (killed := kills.get((uid, status["name"]), 0)) + (_given_up(states) if status["name"] == "apiserver" else 0)
+        if status["restartCount"] > (killed := kills.get((uid, status["name"]), 0)) + _given_up(status["name"], states)
     ]
 
 
-def _given_up(states: Sequence[Object]) -> int:
-    """How often the API server ended by itself while the store was down, seen in the states of one pod."""
+def _given_up(container: str, states: Sequence[Object]) -> int:
+    """How often a container ended by itself while what it waits for was down, seen in the states of one pod."""
     ends: set[str] = set()
     down: dict[str, str] = {}
     for state in states:
         found = {status["name"]: status for status in processes.statuses(state)}
-        if last := found["store"]["lastState"].get("terminated"):
-            down[last["finishedAt"]] = found["store"]["state"].get("running", {}).get("startedAt", _NOT_YET)
-        last = found["apiserver"]["lastState"].get("terminated")
+        for needed in _NEEDS.get(container, ()):
+            if last := found[needed]["lastState"].get("terminated"):
+                down[last["finishedAt"]] = found[needed]["state"].get("running", {}).get("startedAt", _NOT_YET)
+        last = found[container]["lastState"].get("terminated")
         if last and last["exitCode"] != _KILLED:
             ends.add(last["finishedAt"])
-    return sum(any(since <= moment <= until for since, until in down.items()) for moment in ends)
+    return sum(any(since <= moment <= _later(until) for since, until in down.items()) for moment in ends)
+
+
+def _later(moment: str) -> str:
+    """When an API server serves again whose store, or which itself, was started at a time of day in an object."""
+    return moment if moment == _NOT_YET else f"{datetime.fromisoformat(moment) + _START:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def unasked_replacements(deletions: int, pods: Mapping[str, Object]) -> list[str]:

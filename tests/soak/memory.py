@@ -26,7 +26,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """One process from its first sample to its last; memory in MiB, slope in MiB per minute after it was warm."""
+    """One process from its first sample to its last; memory in MiB, slope in MiB per minute after it was warm.
+
+    The slope is the lesser one of both halves: a leak shows in both, one great backlog leaves a step in one.
+    """
 
     container: str
     pid: int
@@ -55,14 +58,18 @@ def growing(all_lives: Iterable[Life]) -> list[str]:
     ]
 
 
+def _slope(samples: Sequence[Sample]) -> float:
+    times, sizes = [sample.time / 60 for sample in samples], [sample.resident / 2**20 for sample in samples]
+    return statistics.linear_regression(times, sizes).slope
+
+
 def _life(samples: Sequence[Sample]) -> Life:
     first, last = samples[0], samples[-1]
     warm = [sample for sample in samples if sample.time - first.time >= WARM]
     slope = None
     if warm and warm[-1].time - warm[0].time >= SHORTEST:
-        slope = statistics.linear_regression(
-            [sample.time / 60 for sample in warm], [sample.resident / 2**20 for sample in warm]
-        ).slope
+        middle = len(warm) // 2
+        slope = min(_slope(warm[:middle]), _slope(warm[middle:]))
     return Life(
         container=first.container,
         pid=first.pid,

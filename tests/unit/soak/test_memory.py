@@ -44,3 +44,11 @@ def test_an_ended_process_does_not_count():
 
 def test_only_the_syncer_is_judged():
     assert growing(lives(samples(range(60), container="apiserver"))) == []
+
+
+def test_a_step_that_is_not_followed_by_others_is_no_growth():
+    assert growing(lives(samples([60] * 50 + [90] * 50))) == []
+
+
+def test_a_growth_that_pauses_now_and_then_is_found():
+    assert growing(lives(samples(50 + number // 12 * 3 for number in range(100)))) != []

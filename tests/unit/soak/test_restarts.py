@@ -36,19 +36,33 @@ def test_kills_of_another_pod_do_not_count():
     assert unasked_restarts({("u2", "syncer"): 1}, pods(syncer=1)) != []
 
 
+@pytest.mark.parametrize("name", ["apiserver", "controller-manager"])
 @pytest.mark.parametrize(
     ("exit_code", "ended", "found"),
-    [(1, "10:02:00", 0), (137, "10:02:00", 1), (1, "10:05:00", 1)],
-    ids=["gave up without a store", "was killed", "ended with its store there"],
+    [(1, "02:00", 0), (1, "03:50", 0), (137, "02:00", 1), (1, "05:00", 1)],
+    ids=[
+        "gave up without a store",
+        "gave up while the store's API server started",
+        "was killed",
+        "ended with all there",
+    ],
 )
-def test_an_api_server_that_gives_up_without_its_store_is_no_start_unasked_for(exit_code, ended, found):
-    api_server = container("apiserver", 1, exit_code=exit_code, ended=ended)
+def test_who_gives_up_without_a_store_is_no_start_unasked_for(name, exit_code, ended, found):
     seen = [
-        state(container("store", 1, ended="10:01:00"), api_server),
-        state(container("store", 1, ended="10:01:00", started="10:03:00"), api_server),
+        state(
+            container("store", 1, ended=at("01:00"), started=started),
+            container("apiserver", 0),
+            container(name, 1, exit_code=exit_code, ended=at(ended)),
+        )
+        for started in ("", at("03:00"))
     ]
 
     assert len(unasked_restarts({("u1", "store"): 1}, {"u1": seen})) == found
+
+
+def at(minute):
+    """A time of day as objects have it."""
+    return f"2026-11-24T10:{minute}Z"
 
 
 def test_a_pod_that_somebody_else_deleted_is_told():
