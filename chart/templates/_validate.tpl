@@ -185,6 +185,9 @@ true
 {{- if not $dns.enabled -}}
 {{- fail "controlPlane.coredns.embedded runs what controlPlane.coredns.enabled=false leaves out; set enabled or unset embedded" -}}
 {{- end -}}
+{{- if gt (int .Values.controlPlane.statefulSet.highAvailability.replicas) 1 -}}
+{{- fail "controlPlane.coredns.embedded: of several control-plane pods only the leader's would answer; unset it, or set controlPlane.statefulSet.highAvailability.replicas to 1" -}}
+{{- end -}}
 {{- if not .Values.sync.toHost.endpointSlices.enabled -}}
 {{- fail "controlPlane.coredns.embedded is reached by an EndpointSlice; set sync.toHost.endpointSlices.enabled or unset embedded" -}}
 {{- end -}}

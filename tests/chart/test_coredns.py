@@ -166,6 +166,16 @@ def test_embedded_a_changed_corefile_replaces_the_control_planes_pod():
         (dns({"embedded": True, "deployment": {"replicas": 2}}), "deployment.replicas is for pods of CoreDNS"),
         (dns({"embedded": True, "deployment": {"nodeSelector": {"a": "b"}}}), "deployment.nodeSelector is for pods"),
         (dns({"embedded": True, "deployment": {"pods": {"labels": {"a": "b"}}}}), "deployment.pods.labels is for pods"),
+        (
+            {
+                "controlPlane": {
+                    "backingStore": {"etcd": {"external": {"enabled": True, "endpoint": "https://etcd.example:2379"}}},
+                    "coredns": {"embedded": True},
+                    "statefulSet": {"highAvailability": {"replicas": 2}},
+                }
+            },
+            "only the leader's would answer",
+        ),
         (EMBEDDED | nested("sync.toHost.endpointSlices.enabled", False), "set sync.toHost.endpointSlices.enabled"),
         (
             dns({"overwriteConfig": "."}) | nested("networking.advanced.fallbackHostCluster", True),
