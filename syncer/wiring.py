@@ -197,12 +197,14 @@ class Syncer:
         if self.settings.brings_dns:
             await dns.ensure(self.virtual, embedded=self.settings.embedded_dns, endpoints=[self._pod_ip])
         await engine.started.wait()
-        if self.settings.brings_dns and self.settings.embedded_dns:
-            there = engine.context.host_name(dns.SERVICE, dns.NAMESPACE)
-            await dns.forget_pods(self.virtual, dns.NAMESPACE, dns.SERVICE)
-            await dns.forget_pods(self.host, engine.context.host_namespace, there)
         self._prepared = True
         log.info("ready")
+        if self.settings.brings_dns and self.settings.embedded_dns:
+            there = engine.context.host_name(dns.SERVICE, dns.NAMESPACE)
+            await asyncio.gather(
+                dns.forget_pods(self.virtual, dns.NAMESPACE, dns.SERVICE),
+                dns.forget_pods(self.host, engine.context.host_namespace, there),
+            )
 
     # -- servers -----------------------------------------------------------------------------------------------------
 

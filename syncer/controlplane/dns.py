@@ -13,7 +13,7 @@ from pathlib import Path
 
 from syncer.controlplane.api_service import SERVICES, SLICES, endpoint_slice, put
 from syncer.kube.client import Client
-from syncer.kube.errors import NotFound
+from syncer.kube.errors import KubeError, NotFound
 from syncer.kube.resource import Resource
 from syncer.rules.endpointslices import MADE_BY, SERVICE_NAME
 
@@ -25,6 +25,8 @@ _SLICE, _DEPLOYMENT = "kube-dns-control-plane", "coredns"
 _CONTROLLER = "endpointslice-controller.k8s.io"
 _PAUSE = 0.2
 _TRIES = 50
+_AGAIN_AFTER = (0.0, 2.0, 5.0, 15.0)
+"""Seconds before each look; controllers are in step long before the last."""
 _PORTS = {"dns": ("UDP", 1053), "dns-tcp": ("TCP", 1053), "metrics": ("TCP", 9153)}
 
 
@@ -40,7 +42,10 @@ async def ensure(virtual: Client, *, embedded: bool, endpoints: Sequence[str]) -
 
 
 async def forget_pods(client: Client, namespace: str, service: str) -> None:
-    """Removes the endpoints that kube-dns has of its time with a selector: without one, nobody else looks after them."""
+    """Removes the endpoints that kube-dns has of its time with a selector: without one, nobody else looks after them.
+
+    More than once: a controller that has not heard of the change yet makes them again.
+    """
     for _ in range(_TRIES):
         try:
             found = await client.get(SERVICES, namespace, service)
@@ -49,11 +54,13 @@ async def forget_pods(client: Client, namespace: str, service: str) -> None:
         if not found["spec"].get("selector"):
             break
         await asyncio.sleep(_PAUSE)  # it loses the selector on the host a moment later than in the virtual cluster
-    for item in await client.list(
-        SLICES, namespace, label_selector=f"{SERVICE_NAME}={service},{MADE_BY}={_CONTROLLER}"
-    ):
-        with suppress(NotFound):
-            await client.delete(SLICES, namespace, item["metadata"]["name"])
+    for pause in _AGAIN_AFTER:
+        await asyncio.sleep(pause)
+        with suppress(KubeError):
+            for item in await client.list(
+                SLICES, namespace, label_selector=f"{SERVICE_NAME}={service},{MADE_BY}={_CONTROLLER}"
+            ):
+                await client.delete(SLICES, namespace, item["metadata"]["name"])
 
 
 def with_host_resolver(manifests: str, *, path: Path = Path("/etc/resolv.conf")) -> str:

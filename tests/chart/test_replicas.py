@@ -87,6 +87,10 @@ def test_there_is_no_budget_unless_asked_for():
         (replicas(controlPlane__backingStore={"etcd": {"embedded": {"enabled": True}}}), "serves one pod"),
         (replicas(**{f"{AVAILABILITY}.renewDeadline": 9}), "leaseDuration > renewDeadline > retryPeriod"),
         (replicas(**{f"{AVAILABILITY}.retryPeriod": 6}), "leaseDuration > renewDeadline > retryPeriod"),
+        (
+            replicas(controlPlane__distro__k8s__scheduler__enabled=True, sync__fromHost__nodes__enabled=True),
+            "highAvailability.replicas to 1",
+        ),
         (replicas(**{BUDGET: {"enabled": True, "minAvailable": 1, "maxUnavailable": 1}}), "unset one"),
     ],
 )

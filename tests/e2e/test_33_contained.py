@@ -272,8 +272,13 @@ def test_names_of_the_virtual_cluster_and_of_the_host_are_answered_by_the_contro
         assert eventually(lambda name=name: resolved(kubectl, name), patience=20) == [address]
     there = contained.host.get("service", "kube-dns", "--namespace=kube-system")["spec"]["clusterIP"]
     assert resolved(kubectl, "kube-dns.kube-system.svc.cluster.local.") != [there]
+    assert knows_the_hosts_names(contained, kubectl)
+
+
+def knows_the_hosts_names(contained: Release, kubectl: Kubectl) -> bool:
+    """Whether a name that only the host has is answered too."""
     outside = contained.host.get("service", contained.name, "--namespace", contained.namespace)["spec"]["clusterIP"]
-    assert resolved(kubectl, f"{contained.name}.{contained.namespace}.svc.cluster.local.") == [outside]
+    return resolved(kubectl, f"{contained.name}.{contained.namespace}.svc.cluster.local.") == [outside]
 
 
 @pytest.mark.long
@@ -298,6 +303,7 @@ def test_a_cluster_changes_from_one_form_to_the_other_and_back(contained: Releas
         contained.tenant("rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=60s")
         eventually(lambda: "kube-dns-control-plane" not in contained.tenant.names(*slices))
         assert eventually(lambda: resolved(kubectl, "kubernetes.default"), patience=30)
+        assert knows_the_hosts_names(contained, kubectl)
     finally:
         helm("upgrade", contained.name, str(CHART), *values, "--set", "controlPlane.coredns.embedded=true")
     eventually(lambda: contained.tenant.names(*slices) == {"kube-dns-control-plane"})

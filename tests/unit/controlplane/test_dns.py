@@ -96,6 +96,7 @@ async def test_endpoints_of_the_time_with_pods_go_when_the_service_looks_for_pod
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(dns, "_PAUSE", 0)
+    monkeypatch.setattr(dns, "_AGAIN_AFTER", (0, 0))
     side = Changing("kube-dns-abcde", looks=3)
     await dns.forget_pods(client(side), "kube-system", "kube-dns")
     assert not side.there
@@ -105,3 +106,16 @@ async def test_endpoints_of_the_time_with_pods_go_when_the_service_looks_for_pod
 
 async def test_a_service_that_is_not_there_has_left_nothing() -> None:
     await dns.forget_pods(client(Changing(looks=0)), "kube-system", "kube-dns")
+
+
+async def test_endpoints_that_a_late_controller_makes_again_go_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    side = Changing("kube-dns-abcde", looks=0)
+    late = iter([{"kube-dns-abcde": {}}])
+
+    async def sleep(seconds: float) -> None:
+        if seconds:
+            side.there |= next(late, {})
+
+    monkeypatch.setattr(dns.asyncio, "sleep", sleep)
+    await dns.forget_pods(client(side), "kube-system", "kube-dns")
+    assert not side.there
