@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 _PATIENCE = 120
 _REFRESH_EVERY = 20.0
+_PAUSE = 0.1
 _IN_FLIGHT = 8
 """Requests to one API server at a time: each is a TLS connection of 100 KiB, and more of them are no faster."""
 
@@ -193,18 +194,25 @@ class Syncer:
     async def _prepare(self, engine: Engine) -> None:
         """What the virtual cluster needs before anybody can work in it."""
         await engine.leading.wait()
-        await manifests.apply(self.virtual, self._manifests)
+        wanted = self._manifests
+        if self.settings.brings_dns and self.settings.embedded_dns and (address := await dns.retire(self.virtual)):
+            await self._gone(engine, Key("services", dns.NAMESPACE, dns.SERVICE))
+            wanted = dns.with_address(wanted, address)
+        await manifests.apply(self.virtual, wanted)
         if self.settings.brings_dns:
             await dns.ensure(self.virtual, embedded=self.settings.embedded_dns, endpoints=[self._pod_ip])
         await engine.started.wait()
         self._prepared = True
         log.info("ready")
-        if self.settings.brings_dns and self.settings.embedded_dns:
-            there = engine.context.host_name(dns.SERVICE, dns.NAMESPACE)
-            await asyncio.gather(
-                dns.forget_pods(self.virtual, dns.NAMESPACE, dns.SERVICE),
-                dns.forget_pods(self.host, engine.context.host_namespace, there),
-            )
+
+    @staticmethod
+    async def _gone(engine: Engine, key: Key) -> None:
+        """Waits until the host no longer has it."""
+        await engine.started.wait()
+        while True:
+            if key not in engine.world.host[key.rule]:
+                return
+            await asyncio.sleep(_PAUSE)
 
     # -- servers -----------------------------------------------------------------------------------------------------
 

@@ -6,27 +6,21 @@ Service without one. In the other form CoreDNS is Deployment `coredns` of the vi
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from syncer.controlplane.api_service import SERVICES, SLICES, endpoint_slice, put
 from syncer.kube.client import Client
-from syncer.kube.errors import KubeError, NotFound
+from syncer.kube.errors import NotFound
 from syncer.kube.resource import Resource
-from syncer.rules.endpointslices import MADE_BY, SERVICE_NAME
+from syncer.names import Object
 
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", namespaced=True)
 HOST_RESOLVER = "$(HOST_RESOLVER)"
 """Stands in the manifests for the host cluster's DNS server, which this pod is told of by its kubelet."""
 NAMESPACE, SERVICE = "kube-system", "kube-dns"
 _SLICE, _DEPLOYMENT = "kube-dns-control-plane", "coredns"
-_CONTROLLER = "endpointslice-controller.k8s.io"
-_PAUSE = 0.2
-_TRIES = 50
-_AGAIN_AFTER = (0.0, 2.0, 5.0, 15.0)
-"""Seconds before each look; controllers are in step long before the last."""
 _PORTS = {"dns": ("UDP", 1053), "dns-tcp": ("TCP", 1053), "metrics": ("TCP", 9153)}
 
 
@@ -41,26 +35,29 @@ async def ensure(virtual: Client, *, embedded: bool, endpoints: Sequence[str]) -
         await put(virtual, SLICES, endpoint_slice(SERVICE, NAMESPACE, endpoints, _PORTS, name=_SLICE))
 
 
-async def forget_pods(client: Client, namespace: str, service: str) -> None:
-    """Removes the endpoints that kube-dns has of its time with a selector: without one, nobody else looks after them.
+async def retire(virtual: Client) -> str:
+    """Removes the Service of the other form, which looks for pods, and with it all that controllers keep for it on both sides.
 
-    More than once: a controller that has not heard of the change yet makes them again.
+    Returns its address, which running pods ask and the next one is to have; empty if there is nothing to remove.
     """
-    for _ in range(_TRIES):
-        try:
-            found = await client.get(SERVICES, namespace, service)
-        except NotFound:
-            return
-        if not found["spec"].get("selector"):
-            break
-        await asyncio.sleep(_PAUSE)  # it loses the selector on the host a moment later than in the virtual cluster
-    for pause in _AGAIN_AFTER:
-        await asyncio.sleep(pause)
-        with suppress(KubeError):
-            for item in await client.list(
-                SLICES, namespace, label_selector=f"{SERVICE_NAME}={service},{MADE_BY}={_CONTROLLER}"
-            ):
-                await client.delete(SLICES, namespace, item["metadata"]["name"])
+    try:
+        found = await virtual.get(SERVICES, NAMESPACE, SERVICE)
+    except NotFound:
+        return ""
+    if not found["spec"].get("selector"):
+        return ""
+    await virtual.delete(SERVICES, NAMESPACE, SERVICE, uid=found["metadata"]["uid"])
+    return str(found["spec"]["clusterIP"])
+
+
+def with_address(manifests: Iterable[Object], address: str) -> list[Object]:
+    """The manifests with this address for kube-dns."""
+    return [
+        {**item, "spec": {**item["spec"], "clusterIP": address}}
+        if (item["kind"], item["metadata"]["name"]) == ("Service", SERVICE)
+        else item
+        for item in manifests
+    ]
 
 
 def with_host_resolver(manifests: str, *, path: Path = Path("/etc/resolv.conf")) -> str:

@@ -32,26 +32,6 @@ class Virtual:
         del self.there[name]
 
 
-class Changing(Virtual):
-    """A side whose Service loses its selector after a few looks, and the selector that slices are listed by."""
-
-    def __init__(self, *there: str, looks: int) -> None:
-        super().__init__(*there)
-        self.looks = looks
-        self.listed = ""
-
-    async def get(self, resource: object, namespace: str, name: str) -> Object:
-        if not self.there:
-            raise NotFound(404, "NotFound", "gone")
-        self.looks -= 1
-        return {"spec": {"selector": {"k8s-app": "kube-dns"}} if self.looks > 0 else {}}
-
-    async def list(self, resource: object, namespace: str, *, label_selector: str) -> list[Object]:
-        assert self.looks <= 0
-        self.listed = label_selector
-        return [{"metadata": {"name": name}} for name in self.there]
-
-
 def client(virtual: Virtual) -> Client:
     return virtual  # type: ignore[return-value]
 
@@ -92,30 +72,46 @@ def test_manifests_that_do_not_ask_for_it_need_no_file(tmp_path: Path) -> None:
     assert dns.with_host_resolver("forward .", path=tmp_path / "missing") == "forward ."
 
 
-async def test_endpoints_of_the_time_with_pods_go_when_the_service_looks_for_pods_no_more(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(dns, "_PAUSE", 0)
-    monkeypatch.setattr(dns, "_AGAIN_AFTER", (0, 0))
-    side = Changing("kube-dns-abcde", looks=3)
-    await dns.forget_pods(client(side), "kube-system", "kube-dns")
-    assert not side.there
-    made_by = "endpointslice.kubernetes.io/managed-by=endpointslice-controller.k8s.io"
-    assert side.listed == f"kubernetes.io/service-name=kube-dns,{made_by}"
+SELECTING = {"metadata": {"uid": "1"}, "spec": {"selector": {"k8s-app": "kube-dns"}, "clusterIP": "10.96.0.10"}}
 
 
-async def test_a_service_that_is_not_there_has_left_nothing() -> None:
-    await dns.forget_pods(client(Changing(looks=0)), "kube-system", "kube-dns")
+class WithService(Virtual):
+    """A virtual cluster with this Service kube-dns, or none."""
+
+    def __init__(self, service: Object | None) -> None:
+        super().__init__()
+        self.there = {} if service is None else {"kube-dns": service}
+
+    async def get(self, resource: object, namespace: str, name: str) -> Object:
+        if name not in self.there:
+            raise NotFound(404, "NotFound", "gone")
+        return self.there[name]
+
+    async def delete(self, resource: object, namespace: str, name: str, *, uid: str = "") -> None:
+        assert uid == self.there[name]["metadata"]["uid"]
+        del self.there[name]
 
 
-async def test_endpoints_that_a_late_controller_makes_again_go_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    side = Changing("kube-dns-abcde", looks=0)
-    late = iter([{"kube-dns-abcde": {}}])
+async def test_the_service_of_the_deployed_form_goes_and_its_address_is_kept() -> None:
+    virtual = WithService(SELECTING)
+    assert await dns.retire(client(virtual)) == "10.96.0.10"
+    assert not virtual.there
 
-    async def sleep(seconds: float) -> None:
-        if seconds:
-            side.there |= next(late, {})
 
-    monkeypatch.setattr(dns.asyncio, "sleep", sleep)
-    await dns.forget_pods(client(side), "kube-system", "kube-dns")
-    assert not side.there
+@pytest.mark.parametrize("service", [None, {"metadata": {"uid": "1"}, "spec": {"clusterIP": "10.96.0.10"}}])
+async def test_there_is_nothing_to_remove_without_such_a_service(service: Object | None) -> None:
+    virtual = WithService(service)
+    before = dict(virtual.there)
+    assert await dns.retire(client(virtual)) == ""
+    assert virtual.there == before
+
+
+def test_only_kube_dns_gets_the_address() -> None:
+    manifests = [
+        {"kind": "Service", "metadata": {"name": "kube-dns"}, "spec": {"ports": []}},
+        {"kind": "Service", "metadata": {"name": "other"}, "spec": {}},
+    ]
+    assert dns.with_address(manifests, "10.96.0.10") == [
+        {"kind": "Service", "metadata": {"name": "kube-dns"}, "spec": {"ports": [], "clusterIP": "10.96.0.10"}},
+        manifests[1],
+    ]
