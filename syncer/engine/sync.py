@@ -73,7 +73,7 @@ class Engine:
         self.table = table
         self.metrics = metrics
         self.queue = Queue()
-        self.world = World(table, later=self._look_later)
+        self.world = World(table, later=self._look_later, alone=settings.leadership is None)
         self.context = Context(settings, MetadataRules(settings.cluster.name, settings.metadata), self.world, owner)
         self.clients: Mapping[Side, Client] = {Side.HOST: host, Side.VIRTUAL: virtual}
         self.resources = {rule.key: resource_of(rule) for rule in table.values()}

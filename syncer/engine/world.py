@@ -28,11 +28,18 @@ class World:
     """Both sides' indexes by rule key, and what is derived from them."""
 
     def __init__(
-        self, table: Table, *, later: Callable[[Key, float], None], clock: Callable[[], float] = time.monotonic
+        self,
+        table: Table,
+        *,
+        later: Callable[[Key, float], None],
+        clock: Callable[[], float] = time.monotonic,
+        alone: bool = True,
     ) -> None:
+        """`later` has a key looked at after so many seconds; `alone` means that no other replica makes host objects."""
         self.table = table
         self._later = later
         self._clock = clock
+        self._alone = alone
         self._lingering: dict[Key, float] = {}
         self._promised: dict[Key, float] = {}
         self._bound: dict[Key, tuple[str, str]] = {}
@@ -130,6 +137,11 @@ class World:
         left = max(ends, default=0.0) - self._clock()
         return left + _MARGIN if left > 0 else None
 
+    def _host_service_seen(self, key: Key, obj: Object) -> None:
+        if key not in self.virtual["services"] and self._is_young(obj):
+            # Another replica has made it, for a Service that is about to be created.
+            self.promise(key, services.PROMISE)
+
     @staticmethod
     def _is_young(obj: Object) -> bool:
         try:
@@ -192,9 +204,8 @@ class World:
                 return [pod for pod in self.virtual["pods"] if pod not in self.host["pods"]]
         if key.rule == "pods" and obj is not None:
             return self._node_seen(obj)
-        if key.rule == "services" and obj is not None and key not in self.virtual["services"] and self._is_young(obj):
-            # Another replica has made it, for a Service that is about to be created.
-            self.promise(key, services.PROMISE)
+        if key.rule == "services" and obj is not None and not self._alone:
+            self._host_service_seen(key, obj)
         return ()
 
     def _namespace_changed(self, name: str, obj: Object | None) -> Iterable[Key]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -301,3 +303,12 @@ def test_a_binding_is_known_until_the_watch_tells_of_it(it):
     assert it.world.bound_to(POD, "u") == "node-1"
     it.say(POD, pod(node="node-1"))
     assert it.world.bound_to(POD, "u") is None
+
+
+@pytest.mark.parametrize(("alone", "age", "promised"), [(False, 1, True), (False, 60, False), (True, 1, False)])
+def test_a_new_host_service_without_a_virtual_one_may_be_another_replicas_promise(alone, age, promised):
+    it = Clocked()
+    it.world._alone = alone
+    made = (datetime.now(UTC) - timedelta(seconds=age)).isoformat()
+    it.world.host_changed(key("services"), {"metadata": {"creationTimestamp": made}})
+    assert it.world.is_promised(key("services")) == promised
