@@ -1,0 +1,18 @@
+{{- define "sublet.validate.controlPlane" -}}
+{{- $control := .Values.controlPlane -}}
+{{- $version := $control.distro.k8s.version -}}
+{{- if not (semverCompare ">=1.34.0-0" $version) -}}
+{{- fail (printf "controlPlane.distro.k8s.version is %s; set 1.34.0 or newer" $version) -}}
+{{- end -}}
+{{- if and $control.coredns.overwriteConfig $control.coredns.overwriteManifests -}}
+{{- fail "controlPlane.coredns.overwriteManifests replaces the Corefile too; put it there and unset controlPlane.coredns.overwriteConfig" -}}
+{{- end -}}
+{{- include "sublet.validate.dns" . -}}
+{{- include "sublet.validate.exposure" . -}}
+{{- range $account := list "serviceAccount" "workloadServiceAccount" -}}
+{{- $values := index $control.advanced $account -}}
+{{- if not (or $values.enabled $values.name) -}}
+{{- fail (printf "controlPlane.advanced.%s.enabled is false; name an existing one in controlPlane.advanced.%s.name" $account $account) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
