@@ -1,4 +1,7 @@
-"""Command line of the image: `pki` prepares certificates and kubeconfigs, `run` is the syncer, `test` is for `helm test`."""
+"""Command line of the image.
+
+`pki` prepares certificates and kubeconfigs, `renew` renews them, `run` is the syncer, `test` is for `helm test`.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +30,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings, document = values.load(options.config)
         logs.configure(settings.log_level)
-        if options.command == "pki":
-            asyncio.run(_pki(document, options.out))
+        if options.command in ("pki", "renew"):
+            asyncio.run(_pki(document, options.out, again=options.command == "renew"))
         else:
             asyncio.run(_run(settings, options))
     except values.InvalidValue as error:
         logs.configure("info")
-        log.error("cannot start: %s", error, extra={"value": error.path})
+        failed = "certificates cannot be renewed" if options.command == "renew" else "cannot start"
+        log.error("%s: %s", failed, error, extra={"value": error.path})
         return 2
     except KubeError as error:
         log.error("an API server is needed and does not do its part: %s", error)
@@ -44,9 +48,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="syncer", description="Sublet's syncer")
     commands = parser.add_subparsers(dest="command", required=True)
-    pki = commands.add_parser("pki", help="create or renew certificates, write them and the kubeconfig Secrets")
-    pki.add_argument("--config", type=Path, required=True, help="config document rendered by the chart")
-    pki.add_argument("--out", type=Path, required=True, help="folder for certificates and kubeconfigs")
+    for name, words in (
+        ("pki", "create or renew certificates, write them and the kubeconfig Secrets"),
+        ("renew", "the same for a control plane that runs with what is in the folder"),
+    ):
+        pki = commands.add_parser(name, help=words)
+        pki.add_argument("--config", type=Path, required=True, help="config document rendered by the chart")
+        pki.add_argument("--out", type=Path, required=True, help="folder for certificates and kubeconfigs")
     run = commands.add_parser("run", help="synchronise until told to stop")
     run.add_argument("--config", type=Path, required=True, help="config document rendered by the chart")
     run.add_argument("--pki", type=Path, required=True, help="folder that the pki command has filled")
@@ -76,14 +84,14 @@ async def _test(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _pki(document: dict[str, object], out: Path) -> None:
+async def _pki(document: dict[str, object], out: Path, *, again: bool) -> None:
     # Imported here only: the cryptography library costs memory that the running syncer need not pay.
     from syncer.controlplane import pki
     from syncer.kube.client import Client
 
     client = Client.connect(Credentials.in_cluster(), name="host")
     try:
-        await pki.run(document, client, out, os.environ)
+        await pki.run(document, client, out, os.environ, again=again)
     finally:
         await client.close()
 

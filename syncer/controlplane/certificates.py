@@ -1,6 +1,6 @@
 """X.509 as Kubernetes wants it, strict enough for RFC 5280 checks: authorities, leaves, and when a leaf must be made anew.
 
-Only the pki command imports this module, so that the running syncer does not carry the cryptography library. All keys are
+Only commands that end import this module, so that the running syncer does not carry the cryptography library. All keys are
 ECDSA P-256; everything goes in and out as PEM.
 """
 
@@ -49,14 +49,28 @@ class Leaf:
     names: frozenset[str] = frozenset()
     authority: str = "ca"
     """File name of the authority that signs it."""
+    peer: bool = False
+    """A server that is a client of its like too, as the members of an etcd are."""
+
+    @property
+    def usages(self) -> tuple[x509.ObjectIdentifier, ...]:
+        """What the certificate may be used for."""
+        server = (ExtendedKeyUsageOID.SERVER_AUTH,) if self.names else ()
+        client = (ExtendedKeyUsageOID.CLIENT_AUTH,) if self.peer or not self.names else ()
+        return server + client
 
 
 class Authority:
-    """A CA that can sign. Raises ValueError, saying which half is bad, if the pair is none."""
+    """A CA that can sign. Raises ValueError, saying which half is bad, if the pair is none.
 
-    def __init__(self, pair: Pair) -> None:
+    Of several certificates in the pair the first one counts. `chain` goes behind each leaf: certificates (PEM) that lead those to this
+    CA who know another one only.
+    """
+
+    def __init__(self, pair: Pair, chain: bytes = b"") -> None:
         try:
             self._certificate = x509.load_pem_x509_certificate(pair.certificate)
+            self._chain = certificates_of(chain)
         except ValueError as error:
             raise ValueError("the certificate cannot be read") from error
         try:
@@ -68,7 +82,7 @@ class Authority:
         if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
             raise ValueError("the private key is neither an elliptic curve nor an RSA key")
         if not _is_authority(self._certificate):
-            raise ValueError("the certificate is not that of a CA")
+            raise ValueError("the certificate is not that of a CA, which may sign others")
         self._key = key
 
     @staticmethod
@@ -88,6 +102,11 @@ class Authority:
         return Pair(_pem(certificate), _private_pem(key))
 
     @property
+    def certificate(self) -> bytes:
+        """Its own certificate alone."""
+        return _pem(self._certificate)
+
+    @property
     def expires(self) -> dt.datetime:
         """When nothing that it has signed is accepted any more."""
         return self._certificate.not_valid_after_utc
@@ -96,25 +115,46 @@ class Authority:
         """A new certificate and key; it does not outlive the CA."""
         key = _new_key()
         until = min(now + lifetime, self.expires)
-        usage = ExtendedKeyUsageOID.SERVER_AUTH if leaf.names else ExtendedKeyUsageOID.CLIENT_AUTH
         subject = _subject(leaf.common_name, leaf.organization)
         builder = (
             _builder(subject, key.public_key(), now - min(_BACKDATE, lifetime / 20), until)
             .issuer_name(self._certificate.subject)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(leaf.usages), critical=False)
             .add_extension(self._identifier(), critical=False)
         )
         if leaf.names:
             alternatives = x509.SubjectAlternativeName([_general_name(name) for name in sorted(leaf.names)])
             builder = builder.add_extension(alternatives, critical=False)
-        return Pair(_pem(builder.sign(self._key, hashes.SHA256())), _private_pem(key))
+        certificates = [builder.sign(self._key, hashes.SHA256()), *self._chain]
+        return Pair(b"".join(map(_pem, certificates)), _private_pem(key))
+
+    def introduce(self, other: Authority, now: dt.datetime) -> bytes:
+        """A certificate that leads those who know this CA only to `other` and what that has signed."""
+        theirs = other._certificate
+        until = min(self.expires, other.expires)
+        certificate = (
+            _builder(theirs.subject, other._key.public_key(), now - _BACKDATE, until)
+            .issuer_name(self._certificate.subject)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_key_usage(signs=True), critical=True)
+            .add_extension(self._identifier(), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        return _pem(certificate)
+
+    def replaces(self, other: Authority) -> bool:
+        """Whether what `other` has signed holds under this CA too: the same name and key, with another validity perhaps."""
+        return (
+            self._certificate.subject == other._certificate.subject
+            and self._key.public_key() == other._key.public_key()
+        )
 
     def fault(self, leaf: Leaf, pair: Pair, now: dt.datetime) -> str:
         """Why `pair` must be made anew to be `leaf`; empty when it is good."""
         try:
-            certificate = x509.load_pem_x509_certificate(pair.certificate)
+            certificate, *chain = x509.load_pem_x509_certificates(pair.certificate)
             key = serialization.load_pem_private_key(pair.key, password=None)
         except (ValueError, TypeError):
             return "it cannot be read"
@@ -129,9 +169,10 @@ class Authority:
         missing = {_general_name(name) for name in leaf.names} - _names_of(certificate)
         if missing:
             return f"it lacks the names {', '.join(sorted(str(name.value) for name in missing))}"
-        begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        if now >= begin + (end - begin) * _RENEW_AT:
-            return f"it expires at {end.isoformat()}"
+        if chain != self._chain:
+            return "it leads to other CAs than it should"
+        if now >= _due(certificate):
+            return f"it expires at {certificate.not_valid_after_utc.isoformat()}"
         return ""
 
     def _identifier(self) -> x509.AuthorityKeyIdentifier:
@@ -141,6 +182,26 @@ class Authority:
         except x509.ExtensionNotFound:
             return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
+
+
+def due(certificate: bytes) -> dt.datetime:
+    """When a leaf is to be renewed."""
+    return _due(x509.load_pem_x509_certificate(certificate))
+
+
+def certificates_of(pem: bytes) -> list[x509.Certificate]:
+    """All certificates of a text, which may be empty. Raises ValueError."""
+    return x509.load_pem_x509_certificates(pem) if pem.strip() else []
+
+
+def first(pem: bytes) -> bytes:
+    """The first certificate of a text alone."""
+    return _pem(x509.load_pem_x509_certificate(pem))
+
+
+def unexpired(pem: bytes, now: dt.datetime) -> bytes:
+    """Those certificates of a text that have not expired."""
+    return b"".join(_pem(one) for one in certificates_of(pem) if one.not_valid_after_utc > now)
 
 
 def new_signing_key() -> tuple[bytes, bytes]:
@@ -158,12 +219,17 @@ def public_half(private: bytes) -> bytes:
     return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
+def _due(certificate: x509.Certificate) -> dt.datetime:
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return begin + (end - begin) * _RENEW_AT
+
+
 def _new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
 def _builder(
-    subject: x509.Name, key: ec.EllipticCurvePublicKey, begin: dt.datetime, end: dt.datetime
+    subject: x509.Name, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, begin: dt.datetime, end: dt.datetime
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -211,9 +277,14 @@ def _names_of(certificate: x509.Certificate) -> set[x509.GeneralName]:
 
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        if not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return False
     except x509.ExtensionNotFound:
         return False
+    try:
+        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound:
+        return True
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

@@ -69,10 +69,7 @@ class Entry:
 
 
 def render(*, context: str, server: str, authority: bytes, identity: Identity) -> str:
-    """A kubeconfig as YAML, everything inline. An empty `authority` means that the server is not verified.
-
-    All entries have the context's name, so that kubeconfigs of several clusters can be merged.
-    """
+    """A kubeconfig as YAML, everything inline. An empty `authority` means that the server is not verified."""
     cluster: Object = {"server": server}
     if authority:
         cluster["certificate-authority-data"] = base64.b64encode(authority).decode()
@@ -84,6 +81,17 @@ def render(*, context: str, server: str, authority: bytes, identity: Identity) -
     else:
         user["client-certificate-data"] = base64.b64encode(identity.certificate).decode()
         user["client-key-data"] = base64.b64encode(identity.key).decode()
+    return _document(context, cluster, user)
+
+
+def of_files(*, context: str, server: str, leaf: str) -> str:
+    """A kubeconfig whose parts are files beside it: whoever uses it reads them again when they are renewed."""
+    cluster = {"server": server, "certificate-authority": "ca.crt"}
+    return _document(context, cluster, {"client-certificate": f"{leaf}.crt", "client-key": f"{leaf}.key"})
+
+
+def _document(context: str, cluster: Object, user: Object) -> str:
+    """All entries have the context's name, so that kubeconfigs of several clusters can be merged."""
     config = {
         "apiVersion": "v1",
         "kind": "Config",

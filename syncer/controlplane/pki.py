@@ -1,17 +1,16 @@
-"""The `pki` command: before the control plane starts, its certificates are made or renewed and laid out as files.
+"""The commands `pki` and `renew`: the control plane's certificates are made or renewed and laid out as files.
 
-Keys live in Secret `NAME-certs`; the folder is memory that dies with the pod. Kubeconfig Secrets are written on the way, so that a
-renewed certificate reaches them. Those with a ServiceAccount's token need the virtual API server and are left to the syncer.
+`pki` runs before the control plane starts, `renew` whenever the running syncer finds that something is due (see renewal). Keys live in
+Secret `NAME-certs`; the folder is memory that dies with the pod. Kubeconfig Secrets are written on the way, so that a renewed
+certificate reaches them. Those with a ServiceAccount's token need the virtual API server and are left to the syncer.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
 import logging
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,10 @@ from typing import Any
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from syncer import values
-from syncer.controlplane import kubeconfig, material, store
-from syncer.controlplane.certificates import Lifetimes
+from syncer.controlplane import kubeconfig, material, renewal, store
+from syncer.controlplane.certificates import Lifetimes, first
 from syncer.controlplane.kubeconfig import Entry, Identity, Issuer
+from syncer.controlplane.server_names import server_names
 from syncer.kube.client import Client
 from syncer.kube.errors import Conflict, Forbidden, NotFound, ServerError, TooManyRequests, Unreachable
 from syncer.kube.resource import Resource
@@ -37,6 +37,7 @@ LIFETIME_VARIABLES = ("SUBLET_CA_SECONDS", "SUBLET_CERTIFICATE_SECONDS")
 _PATIENCE = 60.0  # seconds for the release's other objects to appear and for the host to answer
 _PASSING = (Unreachable, ServerError, TooManyRequests, Conflict, NotFound, Forbidden)  # rights may come a moment late
 _SERVICES = Resource("", "v1", "services", "Service", namespaced=True)
+_SIGNING = "ca-signing.crt"
 _KUBECONFIGS = {
     "admin.conf": "admin",
     "syncer.conf": "syncer-client",
@@ -44,15 +45,6 @@ _KUBECONFIGS = {
     "scheduler.conf": "scheduler",
     "coredns.conf": "coredns",
 }
-_INSIDE_KUBECONFIGS = (
-    "syncer-client",
-    "controller-manager",
-    "scheduler",
-    "coredns",
-)  # leaves that are no files of their own
-_DNS_NAME = re.compile(
-    r"(?=.{1,253}\Z)(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z", re.IGNORECASE
-)
 
 _log = logging.getLogger(__name__)
 
@@ -63,13 +55,14 @@ async def run(
     out: Path,
     environment: Mapping[str, str],
     *,
+    again: bool = False,
     now: dt.datetime | None = None,
     patience: float = _PATIENCE,
 ) -> None:
     """Fills `out` and the Secrets from the parsed config document; `client` is the host's.
 
-    What does not answer or is not there yet is tried again for `patience` seconds; then KubeError. Raises InvalidValue for what a
-    person must look at.
+    `again`: the control plane runs with what is in `out`, which is put back should the Secret be gone. What does not answer or is not
+    there yet is tried again for `patience` seconds; then KubeError. Raises InvalidValue for what a person must look at.
     """
     settings = values.parse(config)
     lifetimes = _lifetimes(environment)
@@ -81,24 +74,28 @@ async def run(
         reraise=True,
     ):
         with attempt:
-            await _run_once(settings, client, out, lifetimes, moment)
+            await _run_once(settings, client, out, lifetimes, moment, again=again)
 
 
-async def _run_once(settings: Settings, client: Client, out: Path, lifetimes: Lifetimes, now: dt.datetime) -> None:
+async def _run_once(
+    settings: Settings, client: Client, out: Path, lifetimes: Lifetimes, now: dt.datetime, *, again: bool
+) -> None:
     cluster = settings.cluster
     owner = await _owner(client, cluster)
     service = await client.get(_SERVICES, cluster.namespace, cluster.service)
-    files = await material.ensure(
-        client,
-        material.leaves(server_names(cluster, service)),
-        cluster=cluster.name,
+    names = server_names(cluster, service)
+    wanted = material.Wanted(
+        secret=f"{cluster.name}-certs",
         namespace=cluster.namespace,
-        owner=owner,
+        cluster=cluster.name,
+        leaves=material.leaves(names),
         lifetimes=lifetimes,
-        now=now,
     )
+    lost = _kept(out) if again else None
+    files = await material.ensure(client, wanted, owner=owner, now=now, lost=lost)
     await store.claim(client, cluster)
-    write_files(out, layout(files, context=cluster.name))
+    state = renewal.State(due=material.next_due(files, wanted), server_names=names)
+    write_files(out, layout(files, context=cluster.name) | {renewal.STATE: state.render()})
     issuer = Issuer(cluster=cluster.name, namespace=cluster.namespace, owner=owner, authority=files["ca.crt"])
     admin = Identity(certificate=files["admin.crt"], key=files["admin.key"])
     for row in settings.kubeconfigs:
@@ -107,43 +104,15 @@ async def _run_once(settings: Settings, client: Client, out: Path, lifetimes: Li
             _log.info("kubeconfig written", extra={"namespace": entry.namespace, "secret": entry.secret})
 
 
-def server_names(cluster: Cluster, service: Object) -> frozenset[str]:
-    """DNS names and IPs under which the API server is reached: inside, from the host, and as the user has added.
-
-    `service` is the control plane's host Service. Raises InvalidValue for an extra name that is none.
-    """
-    names = {"localhost", "127.0.0.1", "::1"}
-    names.update(_service_names("kubernetes", "default", cluster.domain))
-    names.update(_service_names(cluster.service, cluster.namespace, cluster.domain))
-    headless = f"{cluster.service}-headless"
-    for name in _service_names(headless, cluster.namespace, cluster.domain):
-        names.update((name, f"*.{name}"))
-    spec, status = service.get("spec") or {}, service.get("status") or {}
-    addresses = {spec.get("clusterIP"), *(spec.get("clusterIPs") or ())} - {None, "", "None"}
-    if not addresses and spec.get("type") != "ExternalName":
-        _log.warning("the control plane's Service has no cluster IP", extra={"service": cluster.service})
-    names.update(str(address) for address in addresses)
-    for ingress in (status.get("loadBalancer") or {}).get("ingress") or ():
-        names.update(ingress[field] for field in ("ip", "hostname") if ingress.get(field))
-    for index, name in enumerate(cluster.extra_sans):
-        if not _is_name(name):
-            raise InvalidValue(
-                f"controlPlane.proxy.extraSANs[{index}]",
-                f"{name!r} is neither a DNS name nor an IP address",
-                "correct or remove it",
-            )
-        names.add(name)
-    return frozenset(_canonical(name) for name in names)
-
-
 def layout(files: material.Files, *, context: str) -> dict[str, bytes]:
     """Content by name of all files that the control plane's containers read."""
-    inside = {f"{leaf}.{kind}" for leaf in _INSIDE_KUBECONFIGS for kind in ("crt", "key")}
-    result = {name: content for name, content in files.items() if name not in inside}
+    result = dict(files)
+    for authority in material.AUTHORITIES:
+        result.pop(material.cross(authority), None)  # it is part of the leaves
+    # What signs, alone: the controller manager takes one certificate only.
+    result[_SIGNING] = first(files["ca.crt"])
     for name, leaf in _KUBECONFIGS.items():
-        identity = Identity(certificate=files[f"{leaf}.crt"], key=files[f"{leaf}.key"])
-        text = kubeconfig.render(context=context, server=SERVER, authority=files["ca.crt"], identity=identity)
-        result[name] = text.encode()
+        result[name] = kubeconfig.of_files(context=context, server=SERVER, leaf=leaf).encode()
     return result
 
 
@@ -152,7 +121,10 @@ def write_files(out: Path, files: Mapping[str, bytes]) -> None:
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     with suppress(PermissionError):  # the mount point belongs to root, who has given it to our group
         out.chmod(0o700)
-    for name, content in files.items():
+    # What is trusted first, then the halves of each pair one right after the other, and last when to look again.
+    for name, content in sorted(
+        files.items(), key=lambda item: (item[0] == renewal.STATE, "ca." not in item[0], item[0])
+    ):
         target = out / name
         public = target.suffix in (".crt", ".pub")
         if target.exists() and target.read_bytes() == content:
@@ -163,6 +135,12 @@ def write_files(out: Path, files: Mapping[str, bytes]) -> None:
         with open(descriptor, "wb") as file:  # noqa: PTH123  Path.open cannot create with a mode
             file.write(content)
         part.replace(target)
+
+
+def _kept(out: Path) -> dict[str, bytes]:
+    """What the Secret has held, as far as it lies in the folder."""
+    halves = (file for file in out.iterdir() if file.suffix in (".crt", ".key", ".pub") and file.name != _SIGNING)
+    return {file.name: file.read_bytes() for file in halves}
 
 
 async def _owner(client: Client, cluster: Cluster) -> Object:
@@ -189,23 +167,3 @@ def _seconds(environment: Mapping[str, str]) -> Iterator[tuple[str, dt.timedelta
             )
         if text:
             yield variable, dt.timedelta(seconds=int(text))
-
-
-def _service_names(service: str, namespace: str, domain: str) -> Iterable[str]:
-    return (service, f"{service}.{namespace}", f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.{domain}")
-
-
-def _is_name(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return bool(_DNS_NAME.match(name))
-    return True
-
-
-def _canonical(name: str) -> str:
-    """One spelling per IP address and name, so that a certificate is not made anew for another."""
-    try:
-        return str(ipaddress.ip_address(name))
-    except ValueError:
-        return name.lower()

@@ -12,6 +12,7 @@ import yaml
 from cryptography import x509
 
 from syncer.controlplane import pki
+from syncer.controlplane.server_names import server_names
 from syncer.values import InvalidValue, parse
 from tests.unit.controlplane.memory_api import MemoryApi
 from tests.unit.kube.doubles import refusal
@@ -24,6 +25,12 @@ FILES = {
     *("apiserver.crt", "apiserver.key", "apiserver-kubelet-client.crt", "apiserver-kubelet-client.key"),
     *("front-proxy-client.crt", "front-proxy-client.key", "syncer.crt", "syncer.key", "admin.crt", "admin.key"),
     *("admin.conf", "syncer.conf", "controller-manager.conf", "scheduler.conf", "coredns.conf"),
+    *(
+        f"{user}.{half}"
+        for user in ("syncer-client", "controller-manager", "scheduler", "coredns")
+        for half in ("crt", "key")
+    ),
+    *("ca-signing.crt", "renewal.json"),
 }
 
 
@@ -123,10 +130,12 @@ async def test_each_certificate_is_somebodys(run, file, subject):
     ],
 )
 async def test_each_kubeconfig_names_its_user_and_the_server_next_door(run, file, subject):
-    document = yaml.safe_load((await run() / f"{file}.conf").read_text())
+    out = await run()
+    document = yaml.safe_load((out / f"{file}.conf").read_text())
     user, cluster = document["users"][0]["user"], document["clusters"][0]["cluster"]
-    pem = base64.b64decode(user["client-certificate-data"])
-    assert x509.load_pem_x509_certificate(pem).subject.rfc4514_string() == subject
+    assert certificate(out / user["client-certificate"]).subject.rfc4514_string() == subject
+    assert (out / user["client-key"]).exists()
+    assert cluster["certificate-authority"] == "ca.crt"
     assert cluster["server"] == "https://127.0.0.1:8443"
     assert document["current-context"] == "alpha"
 
@@ -147,7 +156,7 @@ def test_the_addresses_of_a_load_balancer_are_names_too():
         "spec": {"clusterIP": "None"},
         "status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.5"}, {"hostname": "LB.example.com"}]}},
     }
-    found = pki.server_names(parse(config()).cluster, service)
+    found = server_names(parse(config()).cluster, service)
     assert {"203.0.113.5", "lb.example.com"} <= found
     assert "none" not in found
 
@@ -200,8 +209,10 @@ async def test_old_leaves_are_renewed_under_the_same_authority(run, api):
     out = await run()
     before = {name: (out / name).read_bytes() for name in FILES}
     await run(now=NOW + dt.timedelta(days=250))
-    kept = {name for name in FILES if (out / name).read_bytes() == before[name]}
-    assert kept == {"ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "sa.key", "sa.pub"}
+    renewed = {name for name in FILES if (out / name).read_bytes() != before[name]}
+    assert renewed == {
+        name for name in FILES if not name.startswith(("ca", "front-proxy-ca.", "sa.")) and name[-5:] != ".conf"
+    }
     assert certificate(out / "admin.crt").not_valid_after_utc == NOW + dt.timedelta(days=250 + 365)
 
 
@@ -215,7 +226,8 @@ async def test_a_new_name_renews_the_api_servers_certificate_only(run):
     out = await run()
     before = {name: (out / name).read_bytes() for name in FILES}
     await run(config(extraSANs=["new.example"]))
-    assert {name for name in FILES if (out / name).read_bytes() != before[name]} == {"apiserver.crt", "apiserver.key"}
+    renewed = {name for name in FILES if (out / name).read_bytes() != before[name]}
+    assert renewed == {"apiserver.crt", "apiserver.key", "renewal.json"}
 
 
 async def test_a_renewal_that_somebody_else_has_done_is_taken_over(run, api):
