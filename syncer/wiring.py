@@ -11,14 +11,24 @@ import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import orjson
 from prometheus_client import generate_latest
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from syncer import plan
-from syncer.controlplane import admission, api_service, dns, endpoints, exports, manifests, service_range, serving
+from syncer.controlplane import (
+    admission,
+    api_service,
+    dns,
+    endpoints,
+    exports,
+    kubernetes_version,
+    manifests,
+    service_range,
+    serving,
+)
 from syncer.engine import leader, owner
 from syncer.engine.events import EventMirror
 from syncer.engine.metrics import Metrics
@@ -34,6 +44,8 @@ from syncer.rules.table import Table, parse_table
 from syncer.values import InvalidValue, Settings
 
 log = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
 
 _PATIENCE = 120
 _REFRESH_EVERY = 20.0
@@ -141,6 +153,8 @@ class Syncer:
             # It starts beside us on this machine, and everything waits for it.
             self._patiently(self._virtual_version, pause=0.2),
         )
+        # Before anything is written inside, and not later: what has been written decides which versions may follow.
+        await self._patiently(lambda: kubernetes_version.remember(self.host, cluster, version), pause=2.0)
         engine = Engine(
             settings=self.settings,
             table=self.table,
@@ -168,7 +182,7 @@ class Syncer:
         await endpoints.follow(self.host, self.virtual, namespace=cluster.namespace, service=cluster.service)
 
     @staticmethod
-    async def _patiently(request: Callable[[], Awaitable[str]], *, pause: float) -> str:
+    async def _patiently(request: Callable[[], Awaitable[_Answer]], *, pause: float) -> _Answer:
         """The answer of a server that may still be starting; between two tries at most `pause` seconds."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type((Unreachable, ServerError)),

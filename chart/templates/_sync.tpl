@@ -117,6 +117,7 @@ cluster:
     name: vc-owner-{{ .Release.Name }}
   workloadServiceAccount: {{ include "sublet.workloadServiceAccount" . | quote }}
   store: {{ include "sublet.store" . }}
+  kubernetes: {{ include "sublet.kubernetesVersion" . | quote }}
   serviceCIDR: {{ .Values.networking.serviceCIDR | quote }}
   extraSANs:
     {{- include "sublet.extraSANs" . | fromJsonArray | toYaml | nindent 4 }}
@@ -158,9 +159,9 @@ manifests: |
   {{- include "sublet.manifests" . | nindent 2 }}
 {{- end -}}
 
-{{/* Who may come without credentials: health checks, and nothing else. */}}
+{{/* Who may come without credentials: health checks, and nothing else. The file's form has been final since 1.34. */}}
 {{- define "sublet.authentication" -}}
-apiVersion: apiserver.config.k8s.io/v1
+apiVersion: apiserver.config.k8s.io/{{ ternary "v1" "v1beta1" (semverCompare ">=1.34.0-0" (include "sublet.kubernetesVersion" .)) }}
 kind: AuthenticationConfiguration
 anonymous:
   enabled: true

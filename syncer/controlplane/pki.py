@@ -18,7 +18,7 @@ from typing import Any
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from syncer import values
-from syncer.controlplane import kubeconfig, material, renewal, store
+from syncer.controlplane import kubeconfig, kubernetes_version, material, renewal, store
 from syncer.controlplane.certificates import Lifetimes, first
 from syncer.controlplane.kubeconfig import Entry, Identity, Issuer
 from syncer.controlplane.server_names import server_names
@@ -94,6 +94,8 @@ async def _run_once(
     lost = _kept(out) if again else None
     files = await material.ensure(client, wanted, owner=owner, now=now, lost=lost)
     await store.claim(client, cluster)
+    if not again:
+        await kubernetes_version.check(client, cluster)
     state = renewal.State(due=material.next_due(files, wanted), server_names=names)
     write_files(out, layout(files, context=cluster.name) | {renewal.STATE: state.render()})
     issuer = Issuer(cluster=cluster.name, namespace=cluster.namespace, owner=owner, authority=files["ca.crt"])

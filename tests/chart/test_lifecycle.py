@@ -1,8 +1,8 @@
-"""What an upgrade with changed values replaces, and which versions of Kubernetes go together."""
+"""What an upgrade with changed values replaces."""
 
 import pytest
 
-from tests.chart.rendering import Refused, nested, render
+from tests.chart.rendering import nested, render
 
 K8S = "controlPlane.distro.k8s"
 ASIDE = [
@@ -42,29 +42,3 @@ def test_the_pod_stays_when_a_value_beside_it_changes(path, value):
 @pytest.mark.parametrize(("path", "value"), WITHIN, ids=[path for path, _ in WITHIN])
 def test_the_pod_is_replaced_when_what_it_reads_changes(path, value):
     assert template(nested(path, value)) != template({})
-
-
-@pytest.mark.parametrize("version", ["v1.34.0", "1.35.4", "v1.36.3"])
-def test_older_versions_of_kubernetes_are_accepted(version):
-    assert render(nested(f"{K8S}.version", version))
-
-
-@pytest.mark.parametrize(
-    ("server", "manager", "accepted"),
-    [
-        ("v1.36.3", "v1.36.3", True),
-        ("v1.36.3", "v1.36.1", True),
-        ("v1.36.3", "v1.35.4", True),
-        ("v1.36.3", "v1.34.4", False),
-        ("v1.35.4", "v1.36.3", False),
-        ("v1.36.1", "v1.36.3", False),
-        ("v1.36.3", "mine", True),
-    ],
-)
-def test_a_controller_manager_is_not_newer_than_its_api_server_and_one_minor_older_at_most(server, manager, accepted):
-    values = nested(K8S, {"version": server, "controllerManager": {"image": {"tag": manager}}})
-    if accepted:
-        assert render(values)
-    else:
-        with pytest.raises(Refused, match=r"controllerManager.image is of .*; set it to that version"):
-            render(values)

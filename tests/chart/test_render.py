@@ -224,3 +224,28 @@ def test_the_notes_say_how_to_get_in():
 def test_the_notes_warn_when_nothing_is_kept():
     assert "Nothing is kept" not in notes()
     assert "Nothing is kept" in notes("--set", "controlPlane.statefulSet.persistence.volumeClaim.enabled=false")
+
+
+def test_the_notes_say_how_to_begin_with_an_empty_cluster_where_the_claim_is_kept():
+    claim = "delete persistentvolumeclaim data-alpha-0"
+    assert claim in notes()
+    assert claim not in notes("--set", "controlPlane.statefulSet.persistence.volumeClaim.retentionPolicy=Delete")
+
+
+def test_the_notes_say_nothing_of_what_is_kept_elsewhere():
+    external = "controlPlane.backingStore.database.external"
+    text = notes("--set", f"{external}.enabled=true,{external}.connector=database")
+    assert "Nothing is kept" not in text
+    assert "persistentvolumeclaim" not in text
+
+
+def test_the_notes_say_how_a_paused_cluster_comes_back():
+    text = notes("--set", "controlPlane.statefulSet.highAvailability.replicas=0")
+    assert "is paused" in text
+    assert "highAvailability.replicas=1" in text
+    assert "port-forward" not in text
+
+
+@pytest.mark.parametrize(("version", "warned"), [("v1.36.9", False), ("v1.37.0", True)])
+def test_the_notes_warn_of_a_version_that_has_not_been_run(version, warned):
+    assert ("is newer than" in notes("--set", f"controlPlane.distro.k8s.version={version}")) is warned

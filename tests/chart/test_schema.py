@@ -142,7 +142,7 @@ def test_the_schema_lets_exactly_the_listed_keys_through_to_the_table():
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (nested("controlPlane.distro.k8s.version", "v1.30.4"), "set 1.34.0 or newer"),
+        (nested("controlPlane.distro.k8s.version", "v1.30.4"), "set 1.33.0 or newer"),
         (nested("controlPlane.statefulSet.highAvailability.replicas", 3), "set it to 1"),
         (nested("controlPlane.statefulSet.image", "ghcr.io/loft-sh/vcluster-oss:0.37.0"), "unset it"),
         (nested("controlPlane.statefulSet.image.repository", "loft-sh/vcluster-pro"), "unset it"),

@@ -22,6 +22,18 @@ securityContext:
 v{{ trimPrefix "v" .Values.controlPlane.distro.k8s.version }}
 {{- end -}}
 
+{{/* The version that a component's image tells by its tag; nothing when it tells none. root: the chart's context; name: its row. */}}
+{{- define "sublet.componentVersion" -}}
+{{- $image := (index .root.Values.controlPlane.distro.k8s .name).image -}}
+{{- $reference := include "sublet.image" (dict "root" .root "name" .name "image" $image "tag" (include "sublet.kubernetesTag" .root)) -}}
+{{- regexFind ":v?[0-9]+[.][0-9]+[.][0-9]+[^:/]*$" (splitList "@" $reference | first) | trimPrefix ":" -}}
+{{- end -}}
+
+{{/* The version of the API server: of its image, or as values say when that does not tell. */}}
+{{- define "sublet.kubernetesVersion" -}}
+{{- include "sublet.componentVersion" (dict "root" . "name" "apiServer") | default (include "sublet.kubernetesTag" .) -}}
+{{- end -}}
+
 {{- define "sublet.apiserver" -}}
 {{- $server := .Values.controlPlane.distro.k8s.apiServer -}}
 {{- $probes := .Values.controlPlane.statefulSet.probes -}}

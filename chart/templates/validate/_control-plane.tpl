@@ -1,9 +1,5 @@
 {{- define "sublet.validate.controlPlane" -}}
 {{- $control := .Values.controlPlane -}}
-{{- $version := $control.distro.k8s.version -}}
-{{- if not (semverCompare ">=1.34.0-0" $version) -}}
-{{- fail (printf "controlPlane.distro.k8s.version is %s; set 1.34.0 or newer" $version) -}}
-{{- end -}}
 {{- if and $control.coredns.overwriteConfig $control.coredns.overwriteManifests -}}
 {{- fail "controlPlane.coredns.overwriteManifests replaces the Corefile too; put it there and unset controlPlane.coredns.overwriteConfig" -}}
 {{- end -}}

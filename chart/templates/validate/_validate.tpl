@@ -3,6 +3,7 @@
 {{- include "sublet.validate.name" . -}}
 {{- include "sublet.validate.unsupported" . -}}
 {{- include "sublet.validate.images" . -}}
+{{- include "sublet.validate.version" . -}}
 {{- include "sublet.validate.skew" . -}}
 {{- include "sublet.validate.controlPlane" . -}}
 {{- include "sublet.validate.store" . -}}

@@ -358,3 +358,11 @@ async def test_a_store_that_was_given_up_makes_room_for_another(api, run):
     del api.objects[CERTS]["metadata"]["annotations"]
     await run(config(store="etcd.embedded"))
     assert api.objects[CERTS]["metadata"]["annotations"] == {"sublet.dev/store": "etcd.embedded"}
+
+
+async def test_a_version_that_cannot_follow_is_refused_and_the_one_that_ran_comes_back(api, run):
+    await run(config(kubernetes="v1.34.4"))
+    api.objects[CERTS]["metadata"]["annotations"]["sublet.dev/kubernetes"] = "v1.34.4"
+    with pytest.raises(InvalidValue, match=r"set it to a version 1\.35 first"):
+        await run(config(kubernetes="v1.36.3"))
+    await run(config(kubernetes="v1.34.4"))
