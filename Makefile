@@ -60,7 +60,7 @@ demo-down: ## uninstall it, show that nothing is left, and take down the lab if 
 	@$(DEMO) down
 
 # -- checks and tests -------------------------------------------------------------------------------------------------
-.PHONY: test lint test-unit test-chart test-integration test-e2e test-long test-conformance lab venv
+.PHONY: test lint test-unit test-chart test-integration test-e2e test-long test-renewal test-conformance lab venv
 .PHONY: soak conformance conformance-publish bench
 test: ## all of the following; needs root, takes the lab down again if it brought it up
 	@$(PYTHON) -m tools.stages venv lint test-unit test-chart test-integration lab test-e2e test-conformance
@@ -90,10 +90,13 @@ test-integration: venv ## the syncer between two real API servers
 	$(PYTEST) tests/integration
 
 test-e2e: venv ## the chart on the lab: real nodes, real pods; needs root
-	$(PYTEST) tests/e2e -m "not long"
+	$(PYTEST) tests/e2e -m "not long and not renewal"
 
 test-long: venv ## those tests on the lab that take minutes each, which `make test` leaves out; needs root
 	$(PYTEST) tests/e2e -m long
+
+test-renewal: venv ## certificates of a quarter of an hour renewed under tenants at work; forty minutes, needs root
+	$(PYTEST) -s tests/e2e -m renewal
 
 soak: venv ## half an hour of coming and going pods while the control plane is killed again and again; needs root
 	$(IN)/python -m tests.soak --minutes $(MINUTES)

@@ -1,6 +1,6 @@
 """Command line of the image.
 
-`pki` prepares certificates and kubeconfigs, `renew` renews them, `run` is the syncer, `test` is for `helm test`.
+`pki` prepares certificates and kubeconfigs, `renew` renews them, `run` is the syncer, `test` is for `helm test`; `rotate-ca` is for people.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from syncer.kube.errors import KubeError
 
 log = logging.getLogger("syncer")
 
+_FAILURES = {"renew": "certificates cannot be renewed", "rotate-ca": "the CA cannot be rotated"}
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns the exit code."""
@@ -30,13 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings, document = values.load(options.config)
         logs.configure(settings.log_level)
-        if options.command in ("pki", "renew"):
+        if options.command == "rotate-ca":
+            asyncio.run(_rotate(settings, options))
+        elif options.command in ("pki", "renew"):
             asyncio.run(_pki(document, options.out, again=options.command == "renew"))
         else:
             asyncio.run(_run(settings, options))
     except values.InvalidValue as error:
         logs.configure("info")
-        failed = "certificates cannot be renewed" if options.command == "renew" else "cannot start"
+        failed = _FAILURES.get(options.command, "cannot start")
         log.error("%s: %s", failed, error, extra={"value": error.path})
         return 2
     except KubeError as error:
@@ -55,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
         pki = commands.add_parser(name, help=words)
         pki.add_argument("--config", type=Path, required=True, help="config document rendered by the chart")
         pki.add_argument("--out", type=Path, required=True, help="folder for certificates and kubeconfigs")
+    rotate = commands.add_parser("rotate-ca", help="put a new CA in place of the one that signs; both are trusted then")
+    rotate.add_argument("--finish", action="store_true", help="end that: the older CA is trusted no more")
+    rotate.add_argument("--config", type=Path, default=Path("/etc/sublet/config.yaml"), help="config document")
+    rotate.add_argument("--pki", type=Path, default=Path("/pki"), help="folder with certificates")
     run = commands.add_parser("run", help="synchronise until told to stop")
     run.add_argument("--config", type=Path, required=True, help="config document rendered by the chart")
     run.add_argument("--pki", type=Path, required=True, help="folder that the pki command has filled")
@@ -96,8 +104,23 @@ async def _pki(document: dict[str, object], out: Path, *, again: bool) -> None:
         await client.close()
 
 
+async def _rotate(settings: values.Settings, options: argparse.Namespace) -> None:
+    from syncer.controlplane import rotate
+    from syncer.kube.client import Client
+
+    host = Client.connect(Credentials.in_cluster(), name="host")
+    virtual = Client.connect(Credentials.from_kubeconfig(options.pki / "syncer.conf"), name="virtual")
+    try:
+        work = rotate.finish if options.finish else rotate.begin
+        log.info("%s", await work(settings, host, virtual, os.environ))
+    finally:
+        await host.close()
+        await virtual.close()
+
+
 async def _run(settings: values.Settings, options: argparse.Namespace) -> None:
     from syncer import wiring
+    from syncer.controlplane import renewal
 
     syncer = wiring.Syncer(
         settings,
@@ -107,6 +130,7 @@ async def _run(settings: values.Settings, options: argparse.Namespace) -> None:
         pod_ip=wiring.pod_ip(),
         ports=wiring.Ports(),
         identity=os.environ.get("POD_NAME", ""),
+        renew=lambda: renewal.renew(options.config, options.pki),
     )
     task = asyncio.current_task()
     assert task is not None

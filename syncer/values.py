@@ -132,6 +132,16 @@ class Leadership:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    """Where the control plane's certificates come from, and what they follow."""
+
+    authority_secret: str = ""
+    """Secret with the CA (controlPlane.advanced.certificateAuthority.secretName); empty = one of our own."""
+    follow_service: bool = False
+    """Whether the Service is of a type that is given addresses later (LoadBalancer)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that the syncer is told."""
 
@@ -139,6 +149,7 @@ class Settings:
     pods: Pods = Pods()
     nodes: Nodes = Nodes()
     metadata: Metadata = Metadata()
+    certificates: Certificates = Certificates()
     schedules: bool = False
     """Whether a scheduler of the virtual cluster places the pods (controlPlane.distro.k8s.scheduler.enabled), not the host's."""
     rules: tuple[Mapping[str, Any], ...] = ()
@@ -190,6 +201,7 @@ def parse(document: Mapping[str, Any]) -> Settings:
     metadata = document.get("metadata") or {}
     rewrite = pods.get("rewriteHosts") or {}
     selector = nodes.get("selector") or {}
+    certificates = document.get("certificates") or {}
     return Settings(
         cluster=Cluster(
             name=cluster["name"],
@@ -225,6 +237,10 @@ def parse(document: Mapping[str, Any]) -> Settings:
         metadata=Metadata(
             deny_labels=tuple(metadata.get("denyLabels") or ()),
             deny_annotations=tuple(metadata.get("denyAnnotations") or ()),
+        ),
+        certificates=Certificates(
+            authority_secret=certificates.get("authoritySecret") or "",
+            follow_service=bool(certificates.get("followService")),
         ),
         schedules=bool((document.get("scheduler") or {}).get("enabled")),
         rules=tuple(document.get("rules") or ()),

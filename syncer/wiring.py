@@ -26,6 +26,7 @@ from syncer.controlplane import (
     exports,
     kubernetes_version,
     manifests,
+    renewal,
     service_range,
     serving,
 )
@@ -35,11 +36,11 @@ from syncer.engine.metrics import Metrics
 from syncer.engine.sync import Engine
 from syncer.kube.client import Client
 from syncer.kube.credentials import Credentials
-from syncer.kube.errors import ServerError, Unreachable
+from syncer.kube.errors import KubeError, ServerError, Unreachable
 from syncer.kubelet.routes import PodLocation
 from syncer.kubelet.server import KubeletServer
 from syncer.kubelet.upstream import Upstream
-from syncer.names import Key
+from syncer.names import Key, Object
 from syncer.rules.table import Table, parse_table
 from syncer.values import InvalidValue, Settings
 
@@ -66,7 +67,7 @@ class Ports:
 class Syncer:
     """One syncer process. `host` and `virtual` are the credentials for the two API servers, `pki` the folder with certificates.
 
-    `identity` is what it calls itself among several.
+    `identity` is what it calls itself among several. `renew` renews the certificates in the folder; without it they stay as they are.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Syncer:
         pod_ip: str,
         ports: Ports,
         identity: str = "",
+        renew: renewal.Renew | None = None,
     ) -> None:
         self.settings = settings
         self.table: Table = parse_table(settings.rules)
@@ -92,6 +94,10 @@ class Syncer:
         self._pod_ip = pod_ip
         self._ports = ports
         self._identity = identity
+        self._renew = renew
+        self._trusted: bytes | None = None
+        self._webhook: Object = {}
+        self._reloads: list[Callable[[], None]] = []
         self._ranges: list[service_range.Network] = []
         self.host = self._client("host")
         self.virtual = self._client("virtual")
@@ -123,6 +129,7 @@ class Syncer:
             kubelet = self._kubelet(engine)
             await kubelet.start()
             stack.push_async_callback(kubelet.close)
+            self._reloads.append(kubelet.reload)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(engine.run())
                 if terms is not None:
@@ -135,6 +142,8 @@ class Syncer:
                 tasks.create_task(self.metrics.watch_lag())
                 tasks.create_task(self._watch_owner(engine))
                 tasks.create_task(self._export_kubeconfigs(engine))
+                if self._renew is not None:
+                    tasks.create_task(renewal.keep(self.settings, self.host, self._pki, self._renew, self._renewed))
                 if "events" in self.table:
                     tasks.create_task(self._mirror_events(engine))
                 await engine.started.wait()
@@ -244,14 +253,19 @@ class Syncer:
             written=engine.world.host["services"].written,
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._pki / "syncer.crt", self._pki / "syncer.key")
+
+        def load() -> None:
+            context.load_cert_chain(self._pki / "syncer.crt", self._pki / "syncer.key")
+
+        load()
+        self._reloads.append(load)
         runner = await serving.serve_admission(
             port=self._ports.admission, path=admission.PATH, review=handler.review, context=context
         )
         stack.push_async_callback(runner.cleanup)
-        wanted = admission.configuration((self._pki / "ca.crt").read_bytes(), port=self._ports.admission)
-        await admission.ensure(self.virtual, wanted)
-        self._spawn(admission.keep(self.virtual, wanted, self._spawn))
+        self._webhook = admission.configuration(self._read_authority(), port=self._ports.admission)
+        await admission.ensure(self.virtual, self._webhook)
+        self._spawn(admission.keep(self.virtual, self._webhook, self._spawn))
 
     def _kubelet(self, engine: Engine) -> KubeletServer:
         def locate(namespace: str, name: str) -> PodLocation | None:
@@ -326,8 +340,30 @@ class Syncer:
                 host=self.host,
                 virtual=self.virtual,
                 owner=engine.context.owner,
-                authority=(self._pki / "ca.crt").read_bytes(),
+                authority=self._read_authority(),
             )
+
+    async def _renewed(self, state: renewal.State) -> None:
+        """Uses what lies in the folder now: open connections go on, new ones show and check the new certificates."""
+        self.metrics.certificates_due.set(state.due.timestamp())
+        await self.virtual.refresh()
+        for reload in self._reloads:
+            reload()
+        before, self._trusted = self._trusted, self._read_authority()
+        if before not in (None, self._trusted):
+            self._spawn(self._announce_authority())
+
+    async def _announce_authority(self) -> None:
+        """Tells of another CA those who have been told of the one before."""
+        if self._webhook:
+            self._webhook |= admission.configuration(self._read_authority(), port=self._ports.admission)
+            with contextlib.suppress(KubeError):  # the old one does as well until the next start
+                await admission.ensure(self.virtual, self._webhook)
+        if self.engine is not None and self.engine.leading.is_set():
+            await self._export_kubeconfigs(self.engine)
+
+    def _read_authority(self) -> bytes:
+        return (self._pki / "ca.crt").read_bytes()
 
     async def _refresh_for_ever(self) -> NoReturn:
         while True:

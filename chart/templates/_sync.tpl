@@ -125,6 +125,9 @@ cluster:
 leadership:
   {{- toYaml (omit .Values.controlPlane.statefulSet.highAvailability "replicas") | nindent 2 }}
 {{- end }}
+certificates:
+  authoritySecret: {{ .Values.controlPlane.advanced.certificateAuthority.secretName | quote }}
+  followService: {{ eq (.Values.controlPlane.service.spec.type | default "ClusterIP") "LoadBalancer" }}
 kubeconfigs:
   {{- include "sublet.kubeconfigs" . | fromJsonArray | toYaml | nindent 2 }}
 pods:

@@ -70,7 +70,7 @@ class Authority:
     def __init__(self, pair: Pair, chain: bytes = b"") -> None:
         try:
             self._certificate = x509.load_pem_x509_certificate(pair.certificate)
-            self._chain = certificates_of(chain)
+            self._chain = _certificates_of(chain)
         except ValueError as error:
             raise ValueError("the certificate cannot be read") from error
         try:
@@ -176,12 +176,8 @@ class Authority:
         return ""
 
     def _identifier(self) -> x509.AuthorityKeyIdentifier:
-        """How leaves point to this CA: by the identifier it gives itself, or by its key if it gives none."""
-        try:
-            own = self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        except x509.ExtensionNotFound:
-            return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
+        """How leaves point to this CA."""
+        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(_own_identifier(self._certificate))
 
 
 def due(certificate: bytes) -> dt.datetime:
@@ -189,19 +185,14 @@ def due(certificate: bytes) -> dt.datetime:
     return _due(x509.load_pem_x509_certificate(certificate))
 
 
-def certificates_of(pem: bytes) -> list[x509.Certificate]:
-    """All certificates of a text, which may be empty. Raises ValueError."""
-    return x509.load_pem_x509_certificates(pem) if pem.strip() else []
-
-
-def first(pem: bytes) -> bytes:
-    """The first certificate of a text alone."""
-    return _pem(x509.load_pem_x509_certificate(pem))
+def split(pem: bytes) -> list[bytes]:
+    """The certificates of a text one by one. Raises ValueError, also when there are none."""
+    return [_pem(one) for one in x509.load_pem_x509_certificates(pem)]
 
 
 def unexpired(pem: bytes, now: dt.datetime) -> bytes:
-    """Those certificates of a text that have not expired."""
-    return b"".join(_pem(one) for one in certificates_of(pem) if one.not_valid_after_utc > now)
+    """Those certificates of a text, which may be empty, that have not expired."""
+    return b"".join(_pem(one) for one in _certificates_of(pem) if one.not_valid_after_utc > now)
 
 
 def new_signing_key() -> tuple[bytes, bytes]:
@@ -219,6 +210,10 @@ def public_half(private: bytes) -> bytes:
     return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
+def _certificates_of(pem: bytes) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates(pem) if pem.strip() else []
+
+
 def _due(certificate: x509.Certificate) -> dt.datetime:
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return begin + (end - begin) * _RENEW_AT
@@ -229,7 +224,11 @@ def _new_key() -> ec.EllipticCurvePrivateKey:
 
 
 def _builder(
-    subject: x509.Name, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, begin: dt.datetime, end: dt.datetime
+    subject: x509.Name,
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    begin: dt.datetime,
+    end: dt.datetime,
+    identifier: x509.SubjectKeyIdentifier | None = None,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -238,8 +237,16 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
         .not_valid_after(end)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(identifier or x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
+
+
+def _own_identifier(authority: x509.Certificate) -> x509.SubjectKeyIdentifier:
+    """What a CA calls itself, or its key if it gives itself no name."""
+    try:
+        return authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return x509.SubjectKeyIdentifier.from_public_key(authority.public_key())
 
 
 def _subject(common_name: str, organization: str = "") -> x509.Name:

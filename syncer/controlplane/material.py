@@ -26,6 +26,7 @@ from syncer.controlplane.certificates import (
     due,
     new_signing_key,
     public_half,
+    split,
     unexpired,
 )
 from syncer.controlplane.secrets import SECRETS
@@ -112,8 +113,10 @@ def complete(files: Files, wanted: Wanted, now: dt.datetime) -> dict[str, bytes]
         result["sa.pub"] = _signing_key(result, wanted.where)
     authorities = {}
     for file in wanted.authorities:
-        authorities[file] = authority_of(result, file, wanted, now)
-        _forget_expired(result, file, authorities[file], now)
+        _forget_expired(result, file, now)
+        authority = authorities[file] = authority_of(result, file, wanted)
+        if authority.expires <= now:
+            raise _broken(wanted.where, f"{file}.crt", f"has expired at {authority.expires.isoformat()}")
     for leaf in wanted.leaves:
         authority = authorities[leaf.authority]
         certificate, key = f"{leaf.file}.crt", f"{leaf.file}.key"
@@ -177,20 +180,15 @@ async def ensure(
     raise InvalidValue(wanted.where, "changes faster than it can be read", "find out who else writes it")
 
 
-def authority_of(files: Files, file: str, wanted: Wanted, now: dt.datetime) -> Authority:
+def authority_of(files: Files, file: str, wanted: Wanted) -> Authority:
     """The authority that signs. Raises InvalidValue."""
     for key in (f"{file}.crt", f"{file}.key"):
         if key not in files:
             raise _broken(wanted.where, key, "is missing")
     try:
-        authority = Authority(
-            Pair(files[f"{file}.crt"], files[f"{file}.key"]), unexpired(files.get(cross(file), b""), now)
-        )
+        return Authority(Pair(files[f"{file}.crt"], files[f"{file}.key"]), files.get(cross(file), b""))
     except ValueError as error:
         raise _broken(wanted.where, f"{file}.crt and {file}.key", f"are no CA: {error}") from error
-    if authority.expires <= now:
-        raise _broken(wanted.where, f"{file}.crt", f"has expired at {authority.expires.isoformat()}")
-    return authority
 
 
 def decode(secret: Object, where: str) -> dict[str, bytes]:
@@ -204,17 +202,16 @@ def decode(secret: Object, where: str) -> dict[str, bytes]:
     return files
 
 
-def _forget_expired(files: dict[str, bytes], file: str, authority: Authority, now: dt.datetime) -> None:
+def _forget_expired(files: dict[str, bytes], file: str, now: dt.datetime) -> None:
     """Takes out what has been trusted beside the authority and has expired by now."""
-    if not _several(files[f"{file}.crt"]):
-        return
-    files[f"{file}.crt"] = unexpired(files[f"{file}.crt"], now)
-    if not _several(files[f"{file}.crt"]):
+    try:
+        signing, *others = split(files.get(f"{file}.crt", b""))
+    except ValueError:
+        return  # none, or spoilt, which is told elsewhere
+    if others and not (left := unexpired(b"".join(others), now)):
         files.pop(cross(file), None)
-
-
-def _several(pem: bytes) -> bool:
-    return pem.count(b"BEGIN CERTIFICATE") > 1
+    if others:
+        files[f"{file}.crt"] = signing + left
 
 
 def _difference(found: Object, before: Files, files: Files, *, cluster: str, owner: Object) -> Object:

@@ -12,16 +12,17 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from syncer import values
-from syncer.controlplane import kubeconfig, kubernetes_version, material, renewal, store
-from syncer.controlplane.certificates import Lifetimes, first
+from syncer.controlplane import kubeconfig, kubernetes_version, material, renewal, rotation, source, store
+from syncer.controlplane.certificates import Lifetimes, split
 from syncer.controlplane.kubeconfig import Entry, Identity, Issuer
-from syncer.controlplane.server_names import server_names
+from syncer.controlplane.server_names import SERVICES, server_names
 from syncer.kube.client import Client
 from syncer.kube.errors import Conflict, Forbidden, NotFound, ServerError, TooManyRequests, Unreachable
 from syncer.kube.resource import Resource
@@ -35,8 +36,8 @@ LIFETIME_VARIABLES = ("SUBLET_CA_SECONDS", "SUBLET_CERTIFICATE_SECONDS")
 """Environment variables with other lifetimes for new authorities and leaves, for tests of renewal."""
 
 _PATIENCE = 60.0  # seconds for the release's other objects to appear and for the host to answer
-_PASSING = (Unreachable, ServerError, TooManyRequests, Conflict, NotFound, Forbidden)  # rights may come a moment late
-_SERVICES = Resource("", "v1", "services", "Service", namespaced=True)
+# Rights and Secrets may come a moment late.
+_PASSING = (Unreachable, ServerError, TooManyRequests, Conflict, NotFound, Forbidden, source.NotThere)
 _SIGNING = "ca-signing.crt"
 _KUBECONFIGS = {
     "admin.conf": "admin",
@@ -47,6 +48,18 @@ _KUBECONFIGS = {
 }
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What the host says about the release, and what follows from it and from the values."""
+
+    wanted: material.Wanted
+    owner: Object
+    names: frozenset[str]
+    """Those of the API server."""
+    brought: Object | None
+    """The Secret with the user's CA, if there is to be one."""
 
 
 async def run(
@@ -65,7 +78,6 @@ async def run(
     there yet is tried again for `patience` seconds; then KubeError. Raises InvalidValue for what a person must look at.
     """
     settings = values.parse(config)
-    lifetimes = _lifetimes(environment)
     moment = now or dt.datetime.now(dt.UTC)
     async for attempt in AsyncRetrying(
         retry=retry_if_exception_type(_PASSING),
@@ -74,31 +86,52 @@ async def run(
         reraise=True,
     ):
         with attempt:
-            await _run_once(settings, client, out, lifetimes, moment, again=again)
+            found = await look(settings, client, environment)
+            await _run_once(settings, client, out, found, moment, again=again)
+
+
+async def look(settings: Settings, client: Client, environment: Mapping[str, str]) -> Situation:
+    """Asks the host. Raises InvalidValue, KubeError."""
+    cluster = settings.cluster
+    lifetimes = _lifetimes(environment)
+    owner = await _owner(client, cluster)
+    names = server_names(cluster, await client.get(SERVICES, cluster.namespace, cluster.service))
+    bring = settings.certificates.authority_secret
+    return Situation(
+        wanted=material.Wanted(
+            secret=f"{cluster.name}-certs",
+            namespace=cluster.namespace,
+            cluster=cluster.name,
+            leaves=material.leaves(names),
+            lifetimes=lifetimes,
+        ),
+        owner=owner,
+        names=names,
+        brought=await source.read(client, cluster.namespace, bring) if bring else None,
+    )
 
 
 async def _run_once(
-    settings: Settings, client: Client, out: Path, lifetimes: Lifetimes, now: dt.datetime, *, again: bool
+    settings: Settings, client: Client, out: Path, found: Situation, now: dt.datetime, *, again: bool
 ) -> None:
+    def adopt(files: material.Files) -> material.Files:
+        if found.brought is None:
+            return files
+        return rotation.succeeded(files, "ca", source.authority(found.brought, now), wanted=found.wanted, now=now)
+
     cluster = settings.cluster
-    owner = await _owner(client, cluster)
-    service = await client.get(_SERVICES, cluster.namespace, cluster.service)
-    names = server_names(cluster, service)
-    wanted = material.Wanted(
-        secret=f"{cluster.name}-certs",
-        namespace=cluster.namespace,
-        cluster=cluster.name,
-        leaves=material.leaves(names),
-        lifetimes=lifetimes,
-    )
     lost = _kept(out) if again else None
-    files = await material.ensure(client, wanted, owner=owner, now=now, lost=lost)
+    files = await material.ensure(client, found.wanted, owner=found.owner, now=now, change=adopt, lost=lost)
     await store.claim(client, cluster)
     if not again:
         await kubernetes_version.check(client, cluster)
-    state = renewal.State(due=material.next_due(files, wanted), server_names=names)
+    state = renewal.State(
+        due=material.next_due(files, found.wanted),
+        server_names=found.names,
+        source=renewal.digest(found.brought) if found.brought else "",
+    )
     write_files(out, layout(files, context=cluster.name) | {renewal.STATE: state.render()})
-    issuer = Issuer(cluster=cluster.name, namespace=cluster.namespace, owner=owner, authority=files["ca.crt"])
+    issuer = Issuer(cluster=cluster.name, namespace=cluster.namespace, owner=found.owner, authority=files["ca.crt"])
     admin = Identity(certificate=files["admin.crt"], key=files["admin.key"])
     for row in settings.kubeconfigs:
         entry = Entry.parse(row, cluster=cluster.name)
@@ -112,7 +145,7 @@ def layout(files: material.Files, *, context: str) -> dict[str, bytes]:
     for authority in material.AUTHORITIES:
         result.pop(material.cross(authority), None)  # it is part of the leaves
     # What signs, alone: the controller manager takes one certificate only.
-    result[_SIGNING] = first(files["ca.crt"])
+    result[_SIGNING] = split(files["ca.crt"])[0]
     for name, leaf in _KUBECONFIGS.items():
         result[name] = kubeconfig.of_files(context=context, server=SERVER, leaf=leaf).encode()
     return result
@@ -123,20 +156,22 @@ def write_files(out: Path, files: Mapping[str, bytes]) -> None:
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     with suppress(PermissionError):  # the mount point belongs to root, who has given it to our group
         out.chmod(0o700)
-    # What is trusted first, then the halves of each pair one right after the other, and last when to look again.
-    for name, content in sorted(
-        files.items(), key=lambda item: (item[0] == renewal.STATE, "ca." not in item[0], item[0])
-    ):
-        target = out / name
-        public = target.suffix in (".crt", ".pub")
-        if target.exists() and target.read_bytes() == content:
-            continue
-        part = out / f".{name}.part"
-        part.unlink(missing_ok=True)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644 if public else 0o600)
-        with open(descriptor, "wb") as file:  # noqa: PTH123  Path.open cannot create with a mode
-            file.write(content)
-        part.replace(target)
+    # What is trusted first, then the halves of each pair, and last when to look again.
+    order = sorted(files, key=lambda name: (name == renewal.STATE, "ca." not in name, name))
+    targets = [out / name for name in order]
+    changed = [file for file in targets if not file.exists() or file.read_bytes() != files[file.name]]
+    for part, target in [(_part(target, files[target.name]), target) for target in changed]:
+        part.replace(target)  # at once, one after the other: whoever reads half a pair in between has to read again
+
+
+def _part(target: Path, content: bytes) -> Path:
+    """A new file beside `target`."""
+    part = target.with_name(f".{target.name}.part")
+    part.unlink(missing_ok=True)
+    mode = 0o644 if target.suffix in (".crt", ".pub") else 0o600
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:  # noqa: PTH123  Path.open cannot create with a mode
+        file.write(content)
+    return part
 
 
 def _kept(out: Path) -> dict[str, bytes]:

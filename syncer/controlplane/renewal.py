@@ -18,14 +18,18 @@ import logging
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from syncer.controlplane.server_names import server_names
+from syncer.controlplane.secrets import SECRETS
+from syncer.controlplane.server_names import SERVICES, server_names
+from syncer.kube.client import Client
+from syncer.kube.resource import Resource
+from syncer.kube.watch import reflect
 from syncer.names import Object
-from syncer.values import Cluster
+from syncer.values import Cluster, Settings
 
 STATE = "renewal.json"
 """The file with the `State`."""
@@ -92,17 +96,20 @@ def has_another_source(folder: Path, secret: Object) -> bool:
     return digest(secret) != State.read(folder).source
 
 
-class Renewal:
-    """Runs `renew` when a file is due, and when asked; tells `done` after each run.
+Renew = Callable[[], Awaitable[bool]]
+"""Runs the command; says whether it has succeeded."""
+Done = Callable[[State], Awaitable[None]]
+"""Is told at the start, and after each run."""
 
-    `renew` says whether it has succeeded. `clock` gives seconds since the epoch; `jitter` numbers in [0, 1).
-    """
+
+class Renewal:
+    """Runs `renew` when a file is due, and when asked. `clock` gives seconds since the epoch; `jitter` numbers in [0, 1)."""
 
     def __init__(
         self,
         folder: Path,
-        renew: Callable[[], Awaitable[bool]],
-        done: Callable[[], Awaitable[None]],
+        renew: Renew,
+        done: Done,
         *,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
@@ -114,11 +121,6 @@ class Renewal:
         self._jitter = jitter
         self._asked = asyncio.Event()
 
-    @property
-    def due(self) -> float:
-        """When the next file is to be renewed, in seconds since the epoch."""
-        return State.read(self._folder).due.timestamp()
-
     def soon(self) -> None:
         """Asks for a run without waiting for the time."""
         self._asked.set()
@@ -127,6 +129,7 @@ class Renewal:
         """Works until cancelled."""
         pause = 0.0
         while True:
+            await self._done(State.read(self._folder))
             await self._wait(pause)
             self._asked.clear()
             if await self._renew():
@@ -134,12 +137,12 @@ class Renewal:
             else:
                 pause = min(max(pause * 2, _PAUSE), _LONGEST)
                 _log.error("certificates were not renewed; the next attempt follows", extra={"seconds": pause})
-            await self._done()
 
     async def _wait(self, pause: float) -> None:
         """Returns when asked, or when a file is due and `pause` seconds are over."""
-        earliest, spread = self._clock() + pause, self._jitter() * _SPREAD
-        while (left := max(self.due + spread, earliest) - self._clock()) > 0:
+        due = State.read(self._folder).due.timestamp() + self._jitter() * _SPREAD
+        at = max(due, self._clock() + pause)
+        while (left := at - self._clock()) > 0:
             try:
                 async with asyncio.timeout(min(left, _LONGEST)):
                     await self._asked.wait()
@@ -157,6 +160,24 @@ async def renew(config: Path, out: Path) -> bool:
     except asyncio.CancelledError:
         process.kill()
         raise
+
+
+async def keep(settings: Settings, host: Client, folder: Path, renew: Renew, done: Done) -> None:
+    """Renews until cancelled, and watches what may call for it."""
+    cluster, certificates = settings.cluster, settings.certificates
+    job = Renewal(folder, renew, done)
+
+    def watched(resource: Resource, name: str, calls: Callable[[Object], bool]) -> Coroutine[None, None, NoReturn]:
+        sink = Follower(calls, job.soon)
+        return reflect(host, resource, sink, namespace=cluster.namespace, field_selector=f"metadata.name={name}")
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(job.run())
+        tasks.create_task(watched(SECRETS, f"{cluster.name}-certs", lambda secret: differs(folder, secret)))
+        if brought := certificates.authority_secret:
+            tasks.create_task(watched(SECRETS, brought, lambda secret: has_another_source(folder, secret)))
+        if certificates.follow_service:
+            tasks.create_task(watched(SERVICES, cluster.service, lambda found: lacks_names(folder, cluster, found)))
 
 
 class Follower:

@@ -7,9 +7,11 @@ import logging
 import re
 from collections.abc import Iterable
 
+from syncer.kube.resource import Resource
 from syncer.names import Object
 from syncer.values import Cluster, InvalidValue
 
+SERVICES = Resource("", "v1", "services", "Service", namespaced=True)
 _DNS_NAME = re.compile(
     r"(?=.{1,253}\Z)(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z", re.IGNORECASE
 )

@@ -42,6 +42,11 @@ class Metrics:
         self.loop_lag = Gauge(
             "sublet_event_loop_lag_seconds", "Longest delay of a timer lately", registry=self.registry
         )
+        self.certificates_due = Gauge(
+            "sublet_certificates_due_timestamp_seconds",
+            "When the next certificate is to be renewed, in seconds since the epoch",
+            registry=self.registry,
+        )
         self.streams = Gauge(
             "sublet_kubelet_streams", "Open logs, exec, attach and port-forward streams", registry=self.registry
         )

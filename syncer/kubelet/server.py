@@ -73,19 +73,14 @@ class KubeletServer:
     ) -> None:
         self.port = port
         self._listen_host = listen_host
-        self._certificate = (certificate, key)
+        self._files = (certificate, key, client_ca)
         self._client_name = client_common_name
         self._upstream = upstream
         self._locate = locate
         self._gauge = streams
         self._observe = observe or (lambda route, status, seconds: None)
         self._max_streams = max_streams
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._context.options |= ssl.OP_NO_RENEGOTIATION
-        self._context.verify_mode = ssl.CERT_REQUIRED
-        self._context.load_verify_locations(client_ca)
-        self._context.load_cert_chain(certificate, key)
+        self._context = self._read()
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._handshakes = 0
@@ -98,8 +93,20 @@ class KubeletServer:
         self._accepting = asyncio.create_task(self._accept(self._listener))
 
     def reload(self) -> None:
-        """Uses renewed certificate files from the next handshake on. Raises OSError when they do not fit together."""
-        self._context.load_cert_chain(*self._certificate)
+        """Uses renewed files from the next connection on. Raises OSError when they do not fit together."""
+        self._context = self._read()
+
+    def _read(self) -> ssl.SSLContext:
+        certificate, key, client_ca = self._files
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        context.verify_mode = ssl.CERT_REQUIRED
+        # As the API server does it: each CA of the file counts, whoever has signed it.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(client_ca)
+        context.load_cert_chain(certificate, key)
+        return context
 
     async def close(self, grace: float = 10.0) -> None:
         """Accepts no more, lets streams end by themselves for `grace` seconds, then cuts them."""

@@ -19,6 +19,7 @@ OWN = [
     rule("discovery.k8s.io", "endpointslices", ["get", "list", "watch"]),
     rule("", "secrets", ["get", "patch", "update"], names=["alpha-certs", "vc-alpha"]),
     rule("", "secrets", ["create"]),
+    rule("", "secrets", ["get", "list", "watch"], names=["alpha-certs"]),
 ]
 PODS = [
     rule("", "pods", ALL),
@@ -74,6 +75,14 @@ def test_switching_a_kind_on_adds_exactly_its_rule(toggle):
     assert [item for item in rules if item not in DEFAULT] == [OFF_BY_DEFAULT[toggle]]
     assert [item for item in DEFAULT if item not in rules] == []
     assert not rendered.of("ClusterRole")
+
+
+def test_a_ca_from_a_secret_may_be_read_and_nothing_else():
+    rules = render(nested("controlPlane.advanced.certificateAuthority.secretName", "company")).get("Role", "vc-alpha")[
+        "rules"
+    ]
+    changed = rule("", "secrets", ["get", "list", "watch"], names=["alpha-certs", "company"])
+    assert [item for item in rules if item not in DEFAULT] == [changed]
 
 
 def test_real_nodes_are_what_needs_a_cluster_role():

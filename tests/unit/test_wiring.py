@@ -10,6 +10,7 @@ import yaml
 
 from syncer import __main__ as program
 from syncer import wiring
+from syncer.controlplane import renewal
 from syncer.kube.credentials import Credentials
 from syncer.values import InvalidValue, parse
 from tests.unit.builders import rows
@@ -86,6 +87,10 @@ def test_an_invalid_value_ends_the_program_with_its_path_and_the_remedy(tmp_path
 def test_a_config_file_that_is_not_there_ends_the_program_with_its_name(tmp_path, capsys):
     assert run("run", "--config", tmp_path / "missing.yaml", "--pki", tmp_path) == 2
     assert "missing.yaml" in json.loads(capsys.readouterr().err)["message"]
+
+
+async def test_certificates_are_renewed_in_a_process_of_its_own_that_tells_how_it_ended(tmp_path):
+    assert not await renewal.renew(tmp_path / "missing.yaml", tmp_path)
 
 
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["run"], ["pki", "--config", "x"]])

@@ -72,7 +72,7 @@ Controllers that a virtual cluster must not run: its nodes are shown by the sync
 - --requestheader-client-ca-file=/pki/front-proxy-ca.crt
 - --root-ca-file=/pki/ca.crt
 - --service-account-private-key-file=/pki/sa.key
-- --cluster-signing-cert-file=/pki/ca.crt
+- --cluster-signing-cert-file=/pki/ca-signing.crt
 - --cluster-signing-key-file=/pki/ca.key
 - --use-service-account-credentials=true
 - --controllers=*{{ range include "sublet.disabledControllers" . | fromJsonArray }},-{{ . }}{{ end }}

@@ -62,7 +62,8 @@ readinessProbe:
 volumeMounts:
   - {name: config, mountPath: /etc/sublet, readOnly: true}
   - {name: host-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
-  - {name: pki, mountPath: /pki, readOnly: true}
+  # It renews what is in there while all others go on.
+  - {name: pki, mountPath: /pki}
   - {name: tmp, mountPath: /tmp}
   {{- with include "sublet.addedMounts" . }}
   {{- . | nindent 2 }}

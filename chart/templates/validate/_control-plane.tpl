@@ -5,6 +5,7 @@
 {{- end -}}
 {{- include "sublet.validate.dns" . -}}
 {{- include "sublet.validate.exposure" . -}}
+{{- include "sublet.validate.certificates" . -}}
 {{- range $account := list "serviceAccount" "workloadServiceAccount" -}}
 {{- $values := index $control.advanced $account -}}
 {{- if not (or $values.enabled $values.name) -}}

@@ -6,7 +6,7 @@ import asyncio
 
 from tests.unit.engine.fakes import JumpingLoop
 
-_PATIENT = ("test_api_service", "test_manifests")
+_PATIENT = ("test_api_service", "test_manifests", "test_renewal")
 
 
 def pytest_asyncio_loop_factories(config, item):

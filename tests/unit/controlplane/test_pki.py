@@ -12,6 +12,7 @@ import yaml
 from cryptography import x509
 
 from syncer.controlplane import pki
+from syncer.controlplane.renewal import State
 from syncer.controlplane.server_names import server_names
 from syncer.values import InvalidValue, parse
 from tests.unit.controlplane.memory_api import MemoryApi
@@ -270,6 +271,24 @@ async def test_a_damaged_secret_is_named_with_key_and_remedy(run, api, key, dama
         data[key] = {"junk": "anVuaw==", "not base64": "%"}[damage]
     with pytest.raises(InvalidValue, match=rf"Secret team/alpha-certs, key .*{key}.*: .*; restore .* or delete it"):
         await run()
+
+
+async def test_leaves_that_expired_while_nothing_ran_are_made_anew(run):
+    await run()
+    later = NOW + dt.timedelta(days=500)
+    assert certificate(await run(now=later) / "apiserver.crt").not_valid_after_utc == later + dt.timedelta(days=365)
+
+
+async def test_a_secret_that_is_gone_while_the_control_plane_runs_gets_what_it_had(run, api, tmp_path):
+    await run()
+    had = api.objects.pop(CERTS)["data"]
+    await pki.run(config(), api.client, tmp_path / "pki", {}, again=True, now=NOW, patience=0)
+    assert api.objects[CERTS]["data"] == had
+
+
+async def test_when_to_renew_lies_beside_the_files(run):
+    due = State.read(await run()).due
+    assert NOW + dt.timedelta(days=243) < due < NOW + dt.timedelta(days=244)
 
 
 async def test_an_expired_authority_is_named(run):
