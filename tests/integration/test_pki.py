@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import datetime as dt
+import shutil
+import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,10 +15,13 @@ import orjson
 import pytest
 
 from lab import toolchain
-from syncer.controlplane import kubeconfig, pki
+from syncer import values
+from syncer.controlplane import kubeconfig, material, pki, rotate, rotation
+from syncer.controlplane.certificates import split
 from syncer.controlplane.kubeconfig import Entry, Issuer
 from syncer.kube.client import Client
 from syncer.kube.credentials import Credentials
+from syncer.values import InvalidValue
 from tests.integration.conftest import ApiServerPair
 from tests.integration.eventually import eventually
 from tests.integration.servers import ApiServer
@@ -38,6 +44,21 @@ CONFIG = {
         "workloadServiceAccount": "vc-workload-alpha",
     },
     "kubeconfigs": [{"secret": "vc-alpha", "namespace": NAMESPACE, "server": "https://alpha.pki.svc"}],
+}
+
+USER = "jsonpath={.status.userInfo.username}"
+FLAGS = {
+    "client-ca-file": "ca.crt",
+    "tls-cert-file": "apiserver.crt",
+    "tls-private-key-file": "apiserver.key",
+    "kubelet-client-certificate": "apiserver-kubelet-client.crt",
+    "kubelet-client-key": "apiserver-kubelet-client.key",
+    "kubelet-certificate-authority": "ca.crt",
+    "requestheader-client-ca-file": "front-proxy-ca.crt",
+    "proxy-client-cert-file": "front-proxy-client.crt",
+    "proxy-client-key-file": "front-proxy-client.key",
+    "service-account-key-file": "sa.pub",
+    "service-account-signing-key-file": "sa.key",
 }
 
 
@@ -72,7 +93,7 @@ async def test_replicas_that_start_together_agree(host, api_server_pair, tmp_pat
 
 
 def test_a_real_api_server_runs_with_the_files(release, tmp_path):
-    out = tmp_path / "pki"
+    out = tmp_path / "files"
 
     async def prepare() -> None:
         client = Client.connect(Credentials.from_kubeconfig(release.kubeconfig), name="host")
@@ -80,21 +101,7 @@ def test_a_real_api_server_runs_with_the_files(release, tmp_path):
         await client.close()
 
     asyncio.run(prepare())
-    files = {
-        "client-ca-file": "ca.crt",
-        "tls-cert-file": "apiserver.crt",
-        "tls-private-key-file": "apiserver.key",
-        "kubelet-client-certificate": "apiserver-kubelet-client.crt",
-        "kubelet-client-key": "apiserver-kubelet-client.key",
-        "kubelet-certificate-authority": "ca.crt",
-        "requestheader-client-ca-file": "front-proxy-ca.crt",
-        "proxy-client-cert-file": "front-proxy-client.crt",
-        "proxy-client-key-file": "front-proxy-client.key",
-        "service-account-key-file": "sa.pub",
-        "service-account-signing-key-file": "sa.key",
-    }
-    server = ApiServer(tmp_path, store="kine", flags=[f"--{flag}={out / file}" for flag, file in files.items()])
-    server.ca.certificate = out / "ca.crt"
+    server = with_files(tmp_path, out)
     try:
         server.wait_ready()
         users = {
@@ -123,6 +130,42 @@ def test_a_real_api_server_runs_with_the_files(release, tmp_path):
     assert token.count(".") == 2
 
 
+async def test_a_real_api_server_follows_a_rotation_of_its_ca(host, release, tmp_path):
+    out, old = tmp_path / "files", tmp_path / "old"
+    await pki.run(CONFIG, host, out, {})
+    shutil.copytree(out, old)
+    server = await asyncio.to_thread(with_files, tmp_path, out)
+    port = int(server.url.rpartition(":")[2])
+
+    def who(folder: Path) -> str:
+        return answer(folder / "admin.conf", f"--server={server.url}", "auth", "whoami", "-o", USER)
+
+    async def becomes_served(certificate: bytes) -> None:
+        await eventually(lambda: split(certificate)[0].decode() == ssl.get_server_certificate(("127.0.0.1", port)))
+
+    try:
+        await asyncio.to_thread(server.wait_ready)
+        settings = values.parse(CONFIG)
+        assert "a new CA signs" in await rotate.begin(settings, host, host, {})
+        await pki.run(CONFIG, host, out, {}, again=True)
+        await becomes_served((out / "apiserver.crt").read_bytes())
+        assert who(old) == who(out) == "kubernetes-admin"
+
+        with pytest.raises(InvalidValue, match="rotate-ca --finish"):
+            await rotate.begin(settings, host, host, {})
+        found = await pki.look(settings, host, {})
+        now = dt.datetime.now(dt.UTC)
+        drop = lambda files: rotation.finished(files, found.wanted)  # noqa: E731
+        await material.ensure(host, found.wanted, owner=found.owner, now=now, change=drop)
+        await pki.run(CONFIG, host, out, {}, again=True)
+        await becomes_served((out / "apiserver.crt").read_bytes())
+        await eventually(lambda: who(out) == "kubernetes-admin")
+        shutil.copy(out / "ca.crt", old / "ca.crt")
+        await eventually(lambda: who(old) == "")
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
 async def test_an_exported_token_works_as_its_account(host, api_server_pair, controller_manager, tmp_path):
     server = api_server_pair.virtual
     virtual = Client.connect(Credentials.from_kubeconfig(server.kubeconfig), name="virtual")
@@ -144,6 +187,13 @@ async def test_an_exported_token_works_as_its_account(host, api_server_pair, con
     assert answer(exported, "auth", "can-i", "create", "pods") == "no"
 
 
+def with_files(folder: Path, pki: Path) -> ApiServer:
+    """An API server that uses the files as the control plane's does."""
+    server = ApiServer(folder, store="kine", flags=[f"--{flag}={pki / file}" for flag, file in FLAGS.items()])
+    server.ca.certificate = pki / "ca.crt"
+    return server
+
+
 def answer(config: Path, *arguments: str) -> str:
     """What a kubectl command says, also when that makes it fail."""
     command = [str(toolchain.path("kubectl")), f"--kubeconfig={config}", *arguments]
@@ -152,4 +202,6 @@ def answer(config: Path, *arguments: str) -> str:
 
 def kubectl(config: Path, *arguments: str) -> str:
     command = [str(toolchain.path("kubectl")), f"--kubeconfig={config}", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
