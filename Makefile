@@ -74,7 +74,7 @@ lint: venv ## ruff, mypy, import-linter, yamllint, yamale, helm lint, generated 
 	$(IN)/mypy
 	$(IN)/lint-imports
 	$(IN)/yamllint --strict --config-file lintconf.yaml chart/Chart.yaml chart/values.yaml chart/files chart/ci \
-		ct.yaml chart_schema.yaml demo/workloads examples .github
+		ct.yaml chart_schema.yaml demo/workloads demo/values examples .github
 	$(IN)/yamale --schema chart_schema.yaml chart/Chart.yaml
 	@helm=$(HELM); for values in chart/ci/*-values.yaml; do \
 		echo "helm lint --strict --values $$values"; "$$helm" lint --strict --quiet --values "$$values" chart; done

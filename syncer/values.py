@@ -47,8 +47,10 @@ class Cluster:
     """Range of the host's Service IPs (networking.serviceCIDR); empty = ask the host."""
     store: str = SQLITE
     """Where the virtual API server keeps its objects: the path of a switch below controlPlane.backingStore."""
+    distro: str = "k8s"
+    """Who brings the virtual API server: the path of a switch below controlPlane.distro."""
     kubernetes: str = ""
-    """Version of the virtual API server that the values ask for, such as `v1.36.3`."""
+    """Version of the virtual API server that the values ask for, such as `v1.36.3`; empty when its image does not tell."""
     extra_sans: tuple[str, ...] = ()
     """More names and IPs for the API server's certificate (controlPlane.proxy.extraSANs)."""
 
@@ -212,6 +214,7 @@ def parse(document: Mapping[str, Any]) -> Settings:
             workload_service_account=cluster["workloadServiceAccount"],
             service_cidr=cluster.get("serviceCIDR") or "",
             store=cluster.get("store") or SQLITE,
+            distro=cluster.get("distro") or "k8s",
             kubernetes=cluster.get("kubernetes") or "",
             extra_sans=tuple(cluster.get("extraSANs") or ()),
         ),

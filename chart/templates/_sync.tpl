@@ -117,6 +117,7 @@ cluster:
     name: vc-owner-{{ .Release.Name }}
   workloadServiceAccount: {{ include "sublet.workloadServiceAccount" . | quote }}
   store: {{ include "sublet.store" . }}
+  distro: {{ include "sublet.distro" . }}
   kubernetes: {{ include "sublet.kubernetesVersion" . | quote }}
   serviceCIDR: {{ .Values.networking.serviceCIDR | quote }}
   extraSANs:
@@ -164,7 +165,7 @@ manifests: |
 
 {{/* Who may come without credentials: health checks, and nothing else. The file's form has been final since 1.34. */}}
 {{- define "sublet.authentication" -}}
-apiVersion: apiserver.config.k8s.io/{{ ternary "v1" "v1beta1" (semverCompare ">=1.34.0-0" (include "sublet.kubernetesVersion" .)) }}
+apiVersion: apiserver.config.k8s.io/{{ ternary "v1" "v1beta1" (semverCompare ">=1.34.0-0" (include "sublet.kubernetesVersion" . | default "1.34.0")) }}
 kind: AuthenticationConfiguration
 anonymous:
   enabled: true

@@ -36,7 +36,8 @@ async def check(client: Client, cluster: Cluster) -> None:
     else:
         problem = f"{cluster.kubernetes} is older than {before}, which has written to this virtual cluster's store"
         remedy = f"set it to {before} or newer; or, once the store holds a backup from before, run: {command}"
-    raise InvalidValue("controlPlane.distro.k8s.version", problem, remedy)
+    key = "version" if cluster.distro == "k8s" else "image"
+    raise InvalidValue(f"controlPlane.distro.{cluster.distro}.{key}", problem, remedy)
 
 
 async def remember(client: Client, cluster: Cluster, running: str) -> None:

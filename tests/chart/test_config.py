@@ -20,6 +20,7 @@ def test_the_default_document_says_who_and_where_the_cluster_is():
         "owner": {"apiVersion": "v1", "kind": "ConfigMap", "name": "vc-owner-alpha"},
         "workloadServiceAccount": "vc-workload-alpha",
         "store": "database.embedded",
+        "distro": "k8s",
         "kubernetes": "v1.36.3",
         "serviceCIDR": "",
         "extraSANs": [],

@@ -30,6 +30,7 @@ def another(path, value):
     """A value of the same form that differs."""
     special = {
         "controlPlane.distro.k8s.version": "v1.36.9",
+        "controlPlane.distro.k0s.config": "spec: {telemetry: {enabled: true}}",
         "controlPlane.backingStore.database.embedded.dataSource": "sqlite:///data/other.db",
         "controlPlane.statefulSet.dnsPolicy": "Default",
         "controlPlane.statefulSet.persistence.volumeClaim.retentionPolicy": "Delete",
@@ -82,6 +83,9 @@ SWITCHES = {
     },
     "controlPlane.advanced.podDisruptionBudget.": {"controlPlane.advanced.podDisruptionBudget.enabled": True},
     "sync.fromHost.nodes.selector.": {"sync.fromHost.nodes.enabled": True},
+    "controlPlane.distro.k3s.": {"controlPlane.distro.k3s.enabled": True},
+    "controlPlane.distro.k0s.": {"controlPlane.distro.k0s.enabled": True},
+    "controlPlane.distro.k8s.enabled": {"controlPlane.distro.k3s.enabled": True},
     "controlPlane.distro.k8s.scheduler.": {
         "controlPlane.distro.k8s.scheduler.enabled": True,
         "sync.fromHost.nodes.enabled": True,

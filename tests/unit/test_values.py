@@ -39,6 +39,7 @@ def test_everything_said_arrives():
                 **LEAST["cluster"],
                 "domain": "d.local",
                 "store": "etcd.embedded",
+                "distro": "k3s",
                 "kubernetes": "v1.35.4",
                 "serviceCIDR": "10.0.0.0/16",
                 "extraSANs": ["a.example"],
@@ -59,6 +60,7 @@ def test_everything_said_arrives():
         }
     )
     assert (settings.cluster.domain, settings.cluster.service_cidr) == ("d.local", "10.0.0.0/16")
+    assert settings.cluster.distro == "k3s"
     assert settings.cluster.kubernetes == "v1.35.4"
     assert settings.cluster.store == "etcd.embedded"
     assert settings.cluster.extra_sans == ("a.example",)

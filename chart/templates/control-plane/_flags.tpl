@@ -33,6 +33,7 @@
 - --requestheader-group-headers=X-Remote-Group
 - --requestheader-username-headers=X-Remote-User
 - --service-account-issuer=https://kubernetes.default.svc.{{ $domain }}
+- --api-audiences=https://kubernetes.default.svc.{{ $domain }}
 # Said, since it would name the pod's own address, which is in no certificate and changes with the pod.
 - --service-account-jwks-uri=https://kubernetes.default.svc.{{ $domain }}/openid/v1/jwks
 - --service-account-key-file=/pki/sa.pub

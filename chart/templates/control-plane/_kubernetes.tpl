@@ -26,25 +26,26 @@ v{{ trimPrefix "v" .Values.controlPlane.distro.k8s.version }}
 {{- define "sublet.componentVersion" -}}
 {{- $image := (index .root.Values.controlPlane.distro.k8s .name).image -}}
 {{- $reference := include "sublet.image" (dict "root" .root "name" .name "image" $image "tag" (include "sublet.kubernetesTag" .root)) -}}
-{{- regexFind ":v?[0-9]+[.][0-9]+[.][0-9]+[^:/]*$" (splitList "@" $reference | first) | trimPrefix ":" -}}
+{{- include "sublet.tagVersion" $reference -}}
 {{- end -}}
 
-{{/* The version of the API server: of its image, or as values say when that does not tell. */}}
+{{/* The version that an image's reference tells by its tag; nothing when it tells none. */}}
+{{- define "sublet.tagVersion" -}}
+{{- regexFind ":v?[0-9]+[.][0-9]+[.][0-9]+[^:/]*$" (splitList "@" . | first) | trimPrefix ":" -}}
+{{- end -}}
+
+{{/* The version of the API server: of its image, or as values say when that does not tell. Of K3s and k0s only the image can tell. */}}
 {{- define "sublet.kubernetesVersion" -}}
+{{- if eq (include "sublet.distro" .) "k8s" -}}
 {{- include "sublet.componentVersion" (dict "root" . "name" "apiServer") | default (include "sublet.kubernetesTag" .) -}}
+{{- else -}}
+{{- include "sublet.tagVersion" (include "sublet.distro.image" .) -}}
+{{- end -}}
 {{- end -}}
 
-{{- define "sublet.apiserver" -}}
-{{- $server := .Values.controlPlane.distro.k8s.apiServer -}}
+{{/* How the API server is reached and asked for its health, whoever runs it. */}}
+{{- define "sublet.apiserver.surface" -}}
 {{- $probes := .Values.controlPlane.statefulSet.probes -}}
-name: apiserver
-restartPolicy: Always
-command:
-  - kube-apiserver
-  {{- include "sublet.apiserver.flags" . | nindent 2 }}
-  {{- with $server.extraArgs }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
 ports:
   - {name: https, containerPort: 8443, protocol: TCP}
 {{- with $probes.startupProbe }}
@@ -66,6 +67,19 @@ readinessProbe:
   {{- include "sublet.probe" (dict "probe" . "check" (dict "httpGet" (dict "path" "/readyz" "port" 8443 "scheme" "HTTPS"))) | nindent 2 }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{- define "sublet.apiserver" -}}
+{{- $server := .Values.controlPlane.distro.k8s.apiServer -}}
+name: apiserver
+restartPolicy: Always
+command:
+  - kube-apiserver
+  {{- include "sublet.apiserver.flags" . | nindent 2 }}
+  {{- with $server.extraArgs }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{ include "sublet.apiserver.surface" . }}
 {{- /* The public image's binary carries this capability and does not start where it is out of bounds. */}}
 {{ include "sublet.kubernetesContainer" (dict "root" . "name" "apiServer" "capabilities" (dict "add" (list "NET_BIND_SERVICE"))) }}
 env:

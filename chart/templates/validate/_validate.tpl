@@ -3,8 +3,11 @@
 {{- include "sublet.validate.name" . -}}
 {{- include "sublet.validate.unsupported" . -}}
 {{- include "sublet.validate.images" . -}}
+{{- include "sublet.validate.distribution" . -}}
+{{- if eq (include "sublet.distro" .) "k8s" -}}
 {{- include "sublet.validate.version" . -}}
 {{- include "sublet.validate.skew" . -}}
+{{- end -}}
 {{- include "sublet.validate.controlPlane" . -}}
 {{- include "sublet.validate.store" . -}}
 {{- include "sublet.validate.sync" . -}}

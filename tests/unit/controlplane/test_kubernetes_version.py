@@ -91,6 +91,13 @@ async def test_a_jump_over_a_minor_version_is_refused_with_the_next_one(api):
     )
 
 
+async def test_a_jump_in_the_image_of_a_distribution_is_refused_by_its_key(api):
+    remember(api, "v1.34.4")
+    asked = parse({"cluster": {**LEAST["cluster"], "distro": "k3s", "kubernetes": "v1.36.2-k3s1"}}).cluster
+    with pytest.raises(InvalidValue, match=r"^controlPlane\.distro\.k3s\.image: v1\.36\.2-k3s1 passes over"):
+        await kubernetes_version.check(api.client, asked)
+
+
 async def test_a_step_back_is_refused_with_the_way_to_go_back_to_a_backup(api):
     remember(api, "v1.36.3")
     with pytest.raises(InvalidValue) as caught:
