@@ -1,6 +1,7 @@
 """Command line of the image.
 
-`pki` prepares certificates and kubeconfigs, `renew` renews them, `run` is the syncer, `test` is for `helm test`; `rotate-ca` is for people.
+`pki` prepares certificates and kubeconfigs, `renew` renews them, `run` is the syncer, `test` is for `helm test`. For people are
+`rotate-ca`, and `snapshot` and `restore`, which carry the virtual cluster's keys out of its store and into one.
 """
 
 from __future__ import annotations
@@ -19,9 +20,17 @@ from syncer.engine.leader import LostLeadership
 from syncer.kube.credentials import Credentials
 from syncer.kube.errors import KubeError
 
+CONFIG = Path("/etc/sublet/config.yaml")
+"""Where the chart's pods have the config document, for commands that people type."""
+
 log = logging.getLogger("syncer")
 
-_FAILURES = {"renew": "certificates cannot be renewed", "rotate-ca": "the CA cannot be rotated"}
+_FAILURES = {
+    "renew": "certificates cannot be renewed",
+    "rotate-ca": "the CA cannot be rotated",
+    "snapshot": "no snapshot is taken",
+    "restore": "nothing is restored",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
             asyncio.run(_rotate(settings, options))
         elif options.command in ("pki", "renew"):
             asyncio.run(_pki(document, options.out, again=options.command == "renew"))
+        elif options.command in ("snapshot", "restore"):
+            return asyncio.run(_carry(settings, options))
         else:
             asyncio.run(_run(settings, options))
     except values.InvalidValue as error:
@@ -66,6 +77,14 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="synchronise until told to stop")
     run.add_argument("--config", type=Path, required=True, help="config document rendered by the chart")
     run.add_argument("--pki", type=Path, required=True, help="folder that the pki command has filled")
+    snapshot = commands.add_parser(
+        "snapshot", help="write all keys of the virtual cluster, as of now, to standard output"
+    )
+    snapshot.add_argument("--file", type=Path, help="write to this new file instead")
+    restore = commands.add_parser("restore", help="restore a snapshot from standard input, as the values ask for it")
+    restore.add_argument("--wait", action="store_true", help="restore what the values name, or wait until it is done")
+    for carrying in (snapshot, restore):
+        carrying.add_argument("--config", type=Path, default=CONFIG, help="config document rendered by the chart")
     test = commands.add_parser("test", help="send a pod through the virtual cluster and say whether it came back")
     test.add_argument("--kubeconfig", type=Path, required=True, help="an exported kubeconfig")
     test.add_argument("--server", required=True, help="address of the API server, whatever the kubeconfig says")
@@ -116,6 +135,33 @@ async def _rotate(settings: values.Settings, options: argparse.Namespace) -> Non
     finally:
         await host.close()
         await virtual.close()
+
+
+async def _carry(settings: values.Settings, options: argparse.Namespace) -> int:
+    # Imported here only: the running syncer need not pay for a second way to speak to servers.
+    from syncer.kube.client import Client
+    from syncer.snapshots import commands
+    from syncer.snapshots.format import Damaged
+    from syncer.snapshots.store import StoreError
+
+    try:
+        if options.command == "snapshot":
+            await commands.snapshot(settings, options.file)
+        elif options.wait:
+            client = Client.connect(Credentials.in_cluster(), name="host")
+            try:
+                await commands.restore_once(settings, client)
+            finally:
+                await client.close()
+        else:
+            await commands.restore(settings, None)
+    except Damaged as error:
+        log.error("nothing is restored: %s", error)
+        return 1
+    except StoreError as error:
+        log.error("%s failed: %s", options.command, error)
+        return 1
+    return 0
 
 
 async def _run(settings: values.Settings, options: argparse.Namespace) -> None:

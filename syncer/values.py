@@ -56,6 +56,37 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """How the virtual API server's store is reached, for snapshots (controlPlane.backingStore)."""
+
+    endpoints: tuple[str, ...] = ()
+    """Addresses that speak etcd's API: `unix:///path`, `http://host:port`, `https://host:port`."""
+    prefix: str = "/registry"
+    """What all keys begin with."""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    file: str = ""
+    """SQLite's file; empty for another store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore:
+    """controlPlane.backingStore.restore: what to do before the API server starts."""
+
+    id: str = ""
+    """Tells this restore from others, so that it is done once; empty = none is asked for."""
+    file: str = ""
+    """The snapshot; empty = it comes through `kubectl exec`."""
+    replace: bool = False
+    """Whether objects that are there are given up."""
+    from_cluster: str = ""
+    """Name of the virtual cluster that the snapshot is of; empty = of this one."""
+    raise_revision: bool = True
+    """Whether the store's revision has to pass the snapshot's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Toleration:
     """One entry of enforceTolerations; empty strings mean "any", as in Kubernetes."""
 
@@ -148,6 +179,8 @@ class Settings:
     """Everything that the syncer is told."""
 
     cluster: Cluster
+    store: Store = Store()
+    restore: Restore = Restore()
     pods: Pods = Pods()
     nodes: Nodes = Nodes()
     metadata: Metadata = Metadata()
@@ -218,6 +251,8 @@ def parse(document: Mapping[str, Any]) -> Settings:
             kubernetes=cluster.get("kubernetes") or "",
             extra_sans=tuple(cluster.get("extraSANs") or ()),
         ),
+        store=_store(document.get("store") or {}),
+        restore=_restore(document.get("restore") or {}),
         pods=Pods(
             translate_image=pods.get("translateImage") or {},
             enforce_tolerations=tuple(
@@ -252,6 +287,27 @@ def parse(document: Mapping[str, Any]) -> Settings:
         embedded_dns=bool((document.get("dns") or {}).get("embedded")),
         log_level=log_level,
         leadership=_leadership(document.get("leadership")),
+    )
+
+
+def _store(store: Mapping[str, Any]) -> Store:
+    return Store(
+        endpoints=tuple(address.strip() for address in (store.get("endpoints") or "").split(",") if address.strip()),
+        prefix=store.get("prefix") or "/registry",
+        ca_file=store.get("caFile") or "",
+        cert_file=store.get("certFile") or "",
+        key_file=store.get("keyFile") or "",
+        file=store.get("file") or "",
+    )
+
+
+def _restore(restore: Mapping[str, Any]) -> Restore:
+    return Restore(
+        id=restore.get("id") or "",
+        file=restore.get("file") or "",
+        replace=bool(restore.get("replace")),
+        from_cluster=restore.get("fromCluster") or "",
+        raise_revision=restore.get("raiseRevision") is not False,
     )
 
 

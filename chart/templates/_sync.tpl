@@ -122,6 +122,10 @@ cluster:
   serviceCIDR: {{ .Values.networking.serviceCIDR | quote }}
   extraSANs:
     {{- include "sublet.extraSANs" . | fromJsonArray | toYaml | nindent 4 }}
+store:
+  {{- merge (dict "file" (include "sublet.store.file" .)) (include "sublet.store.connection" . | fromJson) | toYaml | nindent 2 }}
+restore:
+  {{- toYaml .Values.controlPlane.backingStore.restore | nindent 2 }}
 {{- if gt (int .Values.controlPlane.statefulSet.highAvailability.replicas) 1 }}
 leadership:
   {{- toYaml (omit .Values.controlPlane.statefulSet.highAvailability "replicas") | nindent 2 }}

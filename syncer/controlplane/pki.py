@@ -19,7 +19,7 @@ from typing import Any
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from syncer import values
-from syncer.controlplane import kubeconfig, kubernetes_version, material, renewal, rotation, source, store
+from syncer.controlplane import kubeconfig, kubernetes_version, material, renewal, rotation, source, sqlite_file, store
 from syncer.controlplane.certificates import Lifetimes, split
 from syncer.controlplane.kubeconfig import Entry, Identity, Issuer
 from syncer.controlplane.server_names import SERVICES, server_names
@@ -122,9 +122,7 @@ async def _run_once(
     cluster = settings.cluster
     lost = _kept(out) if again else None
     files = await material.ensure(client, found.wanted, owner=found.owner, now=now, change=adopt, lost=lost)
-    await store.claim(client, cluster)
-    if not again:
-        await kubernetes_version.check(client, cluster)
+    await _look_after_store(client, settings, again=again)
     state = renewal.State(
         due=material.next_due(files, found.wanted),
         server_names=found.names,
@@ -137,6 +135,17 @@ async def _run_once(
         entry = Entry.parse(row, cluster=cluster.name)
         if entry.service_account is None and await kubeconfig.write(client, kubeconfig.secret(entry, issuer, admin)):
             _log.info("kubeconfig written", extra={"namespace": entry.namespace, "secret": entry.secret})
+
+
+async def _look_after_store(client: Client, settings: Settings, *, again: bool) -> None:
+    """Refuses a store that is not the one from before, that is damaged or of another Kubernetes, before anything opens it."""
+    restoring = await store.claim(client, settings)
+    if again:
+        return
+    if not restoring:
+        await kubernetes_version.check(client, settings.cluster)
+    if settings.store.file:
+        sqlite_file.check(Path(settings.store.file), settings.restore if restoring else None)
 
 
 def layout(files: material.Files, *, context: str) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("kubernetes", "pydantic", "requests", "cryptography")
+HEAVY = ("kubernetes", "pydantic", "requests", "cryptography", "grpclib", "google.protobuf")
 
 
 def python(code: str) -> str:

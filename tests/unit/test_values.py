@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from syncer.values import InvalidValue, Toleration, load, parse, parse_toleration
+from syncer.values import InvalidValue, Restore, Store, Toleration, load, parse, parse_toleration
 
 LEAST = {
     "cluster": {
@@ -131,3 +131,14 @@ def test_a_file_is_read_both_parsed_and_raw(tmp_path):
     settings, document = load(path)
     assert settings.cluster.name == "vc"
     assert document["more"] == 1
+
+
+def test_how_the_store_is_reached_and_what_is_restored_into_it():
+    assert parse(LEAST).store == Store()
+    assert parse(LEAST).restore == Restore()
+
+    store = {"endpoints": "https://a:2379, https://b:2379", "prefix": "/x", "caFile": "/ca", "file": ""}
+    restore = {"id": "one", "file": "/f", "replace": True, "fromCluster": "beta", "raiseRevision": False}
+    settings = parse({**LEAST, "store": store, "restore": restore})
+    assert settings.store == Store(endpoints=("https://a:2379", "https://b:2379"), prefix="/x", ca_file="/ca")
+    assert settings.restore == Restore(id="one", file="/f", replace=True, from_cluster="beta", raise_revision=False)

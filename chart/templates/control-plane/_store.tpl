@@ -41,20 +41,33 @@ same pod, in a StatefulSet of its own, or elsewhere.
 unix:///run/store/store.sock
 {{- end -}}
 
-{{/* How the API server reaches it. */}}
-{{- define "sublet.store.flags" -}}
+{{/* How it is reached, by the API server and by snapshots, as JSON: endpoints, prefix, and files for TLS. */}}
+{{- define "sublet.store.connection" -}}
 {{- $external := .Values.controlPlane.backingStore.etcd.external -}}
 {{- if eq (include "sublet.store" .) "etcd.external" -}}
-- --etcd-servers={{ $external.endpoint }}
-{{- range $flag, $file := dict "etcd-cafile" $external.tls.caFile "etcd-certfile" $external.tls.certFile "etcd-keyfile" $external.tls.keyFile }}
+{{- /* Others may keep theirs in the same etcd. */ -}}
+{{- $prefix := printf "/%s/%s" (include "sublet.namespace" .) .Release.Name -}}
+{{- merge (dict "endpoints" $external.endpoint "prefix" $prefix) $external.tls | toJson -}}
+{{- else -}}
+{{- dict "endpoints" (include "sublet.store.address" .) "prefix" "/registry" | toJson -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "sublet.store.flags" -}}
+{{- $store := include "sublet.store.connection" . | fromJson -}}
+- --etcd-servers={{ $store.endpoints }}
+{{- range $flag, $file := dict "etcd-cafile" $store.caFile "etcd-certfile" $store.certFile "etcd-keyfile" $store.keyFile }}
 {{- if $file }}
 - --{{ $flag }}={{ $file }}
 {{- end }}
 {{- end }}
-# Others may keep theirs in the same etcd.
-- --etcd-prefix=/{{ include "sublet.namespace" . }}/{{ .Release.Name }}
-{{- else -}}
-- --etcd-servers={{ include "sublet.store.address" . }}
+- --etcd-prefix={{ $store.prefix }}
+{{- end -}}
+
+{{/* SQLite's file, if there is one and its data source tells it. */}}
+{{- define "sublet.store.file" -}}
+{{- if eq (include "sublet.store" .) "database.embedded" -}}
+{{- include "sublet.store.sqlite" . | trimPrefix "sqlite://" | trimPrefix "file:" | regexFind "^/[^?]+" -}}
 {{- end -}}
 {{- end -}}
 

@@ -1,4 +1,4 @@
-{{/* The two containers of the syncer's image, the only ones that hold a credential for the host. */}}
+{{/* The containers of the syncer's image, the only ones that hold a credential for the host. */}}
 
 {{- define "sublet.syncerContainer" -}}
 image: {{ include "sublet.image" (dict "root" . "name" "syncer" "image" .Values.controlPlane.statefulSet.image "tag" .Chart.AppVersion) }}
@@ -31,6 +31,26 @@ volumeMounts:
   - {name: config, mountPath: /etc/sublet, readOnly: true}
   - {name: host-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
   - {name: pki, mountPath: /pki}
+  {{- if include "sublet.store.file" . }}
+  - {name: data, mountPath: /data}
+  {{- end }}
+  - {name: tmp, mountPath: /tmp}
+  {{- with include "sublet.addedMounts" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{- define "sublet.restore" -}}
+name: restore
+command: [python, -m, syncer, restore, --wait]
+{{ include "sublet.syncerContainer" . }}
+volumeMounts:
+  - {name: config, mountPath: /etc/sublet, readOnly: true}
+  - {name: host-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+  - {name: pki, mountPath: /pki, readOnly: true}
+  {{- if include "sublet.store.container" . }}
+  - {name: store-socket, mountPath: /run/store}
+  {{- end }}
   - {name: tmp, mountPath: /tmp}
   {{- with include "sublet.addedMounts" . }}
   {{- . | nindent 2 }}
@@ -64,6 +84,9 @@ volumeMounts:
   - {name: host-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
   # It renews what is in there while all others go on.
   - {name: pki, mountPath: /pki}
+  {{- if include "sublet.store.container" . }}
+  - {name: store-socket, mountPath: /run/store}
+  {{- end }}
   - {name: tmp, mountPath: /tmp}
   {{- with include "sublet.addedMounts" . }}
   {{- . | nindent 2 }}

@@ -7,6 +7,14 @@
 {{- $store := first $stores -}}
 {{- $set := .Values.controlPlane.statefulSet -}}
 {{- $replicas := int $set.highAvailability.replicas -}}
+{{- with .Values.controlPlane.backingStore.restore -}}
+{{- if and .id (gt $replicas 1) -}}
+{{- fail (printf "%s.restore.id is set with %d replicas, but nobody else may write meanwhile; set replicas to 1, and unset restore.id when it is done" $at $replicas) -}}
+{{- end -}}
+{{- if and (not .id) (or .file .replace .fromCluster) -}}
+{{- fail (printf "%s.restore says what to restore, but has no id; set id to a word of your choice, or unset the others" $at) -}}
+{{- end -}}
+{{- end -}}
 {{- if gt $replicas 1 -}}
 {{- if include "sublet.store.local" . -}}
 {{- $remedy := "set it to 1, or keep the objects in a database or an etcd outside of the pod" -}}

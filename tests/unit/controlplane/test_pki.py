@@ -11,7 +11,7 @@ import pytest
 import yaml
 from cryptography import x509
 
-from syncer.controlplane import pki
+from syncer.controlplane import pki, store
 from syncer.controlplane.renewal import State
 from syncer.controlplane.server_names import server_names
 from syncer.values import InvalidValue, parse
@@ -73,9 +73,9 @@ def api():
 
 @pytest.fixture
 def run(api, tmp_path):
-    async def run(document=None, *, now=NOW, environment=None, patience=0.0):
+    async def run(document=None, *, now=NOW, environment=None, patience=0.0, again=False):
         out = tmp_path / "pki"
-        await pki.run(document or config(), api.client, out, environment or {}, now=now, patience=patience)
+        await pki.run(document or config(), api.client, out, environment or {}, again=again, now=now, patience=patience)
         return out
 
     return run
@@ -385,3 +385,31 @@ async def test_a_version_that_cannot_follow_is_refused_and_the_one_that_ran_come
     with pytest.raises(InvalidValue, match=r"set it to a version 1\.35 first"):
         await run(config(kubernetes="v1.36.3"))
     await run(config(kubernetes="v1.34.4"))
+
+
+async def test_another_store_is_taken_when_a_snapshot_is_to_be_restored_into_it(api, run):
+    await run()
+    restoring = config(store="etcd.embedded") | {"restore": {"id": "one"}}
+    await run(restoring)
+    assert api.objects[CERTS]["metadata"]["annotations"] == {"sublet.dev/store": "database.embedded"}
+
+    await store.restored(api.client, parse(restoring))
+    await run(restoring)
+    assert api.objects[CERTS]["metadata"]["annotations"]["sublet.dev/store"] == "etcd.embedded"
+    with pytest.raises(InvalidValue, match=r"lie in etcd\.embedded"):
+        await run(config(store="database.external") | {"restore": {"id": "one"}})
+    await run(config(store="database.external") | {"restore": {"id": "two"}})
+
+
+async def test_a_damaged_file_of_the_store_is_refused_at_the_start_and_not_looked_at_while_the_store_runs(
+    run, tmp_path
+):
+    file = tmp_path / "state.db"
+    file.write_bytes(b"x" * 5000)
+    document = config() | {"store": {"file": str(file)}}
+    with pytest.raises(InvalidValue, match="finds it damaged"):
+        await run(document)
+    file.rename(tmp_path / "away")
+    await run(document)
+    (tmp_path / "away").rename(file)
+    await run(document, again=True)
