@@ -348,7 +348,10 @@ class Syncer:
         self.metrics.certificates_due.set(state.due.timestamp())
         await self.virtual.refresh()
         for reload in self._reloads:
-            reload()
+            try:
+                reload()
+            except OSError as error:  # what is in use lasts longer than it takes to mend the files
+                log.error("renewed certificates cannot be used: %s", error)
         before, self._trusted = self._trusted, self._read_authority()
         if before not in (None, self._trusted):
             self._spawn(self._announce_authority())
