@@ -101,7 +101,7 @@ def rotate(release: Release, kubectl: Kubectl, folder: Path) -> None:
         eventually(lambda: new in kubectl("exec", "client", "--", "cat", mounted("ca.crt")), patience=180, every=2)
 
         rotate_ca(release, "vc-1", "--finish")
-        becomes([new], lambda: split(file(release, "vc-0", "ca.crt").encode()))
+        becomes(new, lambda: file(release, "vc-0", "ca.crt"))
         restart(release)
     finally:
         tenant.stop()
