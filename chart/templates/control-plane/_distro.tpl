@@ -71,6 +71,7 @@ terminationMessagePolicy: FallbackToLogsOnError
 env:
   - name: POD_IP
     valueFrom: {fieldRef: {fieldPath: status.podIP}}
+  - {name: HOME, value: /tmp}
   {{- with $distro.env }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
