@@ -102,7 +102,7 @@ class Syncer:
         self.host = self._client("host")
         self.virtual = self._client("virtual")
         self.engine: Engine | None = None
-        self._prepared = False
+        self._prepared = asyncio.Event()
         self._silent: set[str] = set()
         self._background: set[asyncio.Task[object]] = set()
 
@@ -134,9 +134,7 @@ class Syncer:
                 tasks.create_task(engine.run())
                 if terms is not None:
                     candidate = leader.Leader(self.virtual, terms, self._identity)
-                    tasks.create_task(
-                        candidate.lead(lambda: self._begin(engine), lambda: self._follow_endpoints(engine))
-                    )
+                    tasks.create_task(candidate.lead(lambda: self._begin(engine), self._follow_endpoints))
                 tasks.create_task(self._prepare(engine))
                 tasks.create_task(self._refresh_for_ever())
                 tasks.create_task(self.metrics.watch_lag())
@@ -185,10 +183,15 @@ class Syncer:
         await api_service.ensure(self.virtual, address=address, endpoints=[self._pod_ip])
         engine.leading.set()
 
-    async def _follow_endpoints(self, engine: Engine) -> None:
-        await engine.started.wait()
+    async def _follow_endpoints(self) -> None:
+        await self._prepared.wait()  # which names this pod alone
         cluster = self.settings.cluster
-        await endpoints.follow(self.host, self.virtual, namespace=cluster.namespace, service=cluster.service)
+        await endpoints.follow(self.host, self._announce, namespace=cluster.namespace, service=cluster.service)
+
+    async def _announce(self, addresses: list[str]) -> None:
+        await api_service.announce(self.virtual, addresses)
+        if self.settings.brings_dns and self.settings.embedded_dns:
+            await dns.announce(self.virtual, addresses)
 
     @staticmethod
     async def _patiently(request: Callable[[], Awaitable[_Answer]], *, pause: float) -> _Answer:
@@ -225,7 +228,7 @@ class Syncer:
         if self.settings.brings_dns:
             await dns.ensure(self.virtual, embedded=self.settings.embedded_dns, endpoints=[self._pod_ip])
         await engine.started.wait()
-        self._prepared = True
+        self._prepared.set()
         log.info("ready")
 
     @staticmethod
@@ -300,7 +303,7 @@ class Syncer:
     def unready(self) -> str:
         """Why the syncer is not ready; empty when it is: indexes complete and both API servers answering."""
         engine = self.engine
-        if engine is None or (engine.leading.is_set() and not self._prepared):
+        if engine is None or (engine.leading.is_set() and not self._prepared.is_set()):
             return "starting"
         if not engine.synced:
             return "an index is not complete"
@@ -348,10 +351,7 @@ class Syncer:
         self.metrics.certificates_due.set(state.due.timestamp())
         await self.virtual.refresh()
         for reload in self._reloads:
-            try:
-                reload()
-            except OSError as error:  # what is in use lasts longer than it takes to mend the files
-                log.error("renewed certificates cannot be used: %s", error)
+            reload()
         before, self._trusted = self._trusted, self._read_authority()
         if before not in (None, self._trusted):
             self._spawn(self._announce_authority())

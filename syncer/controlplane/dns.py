@@ -1,4 +1,4 @@
-"""The cluster's DNS where CoreDNS is a container of the control plane's pod: Service kube-dns leads to that pod.
+"""The cluster's DNS where CoreDNS is a container of the control plane's pods: Service kube-dns leads to them.
 
 The Service comes with the chart's manifests, without a selector; who answers is said here, and crosses the border as for any other
 Service without one. In the other form CoreDNS is Deployment `coredns` of the virtual cluster.
@@ -32,7 +32,12 @@ async def ensure(virtual: Client, *, embedded: bool, endpoints: Sequence[str]) -
         else:
             await virtual.delete(SLICES, NAMESPACE, _SLICE)
     if embedded:
-        await put(virtual, SLICES, endpoint_slice(SERVICE, NAMESPACE, endpoints, _PORTS, name=_SLICE))
+        await announce(virtual, endpoints)
+
+
+async def announce(virtual: Client, endpoints: Sequence[str]) -> None:
+    """Names these control plane pods as the endpoints of kube-dns."""
+    await put(virtual, SLICES, endpoint_slice(SERVICE, NAMESPACE, endpoints, _PORTS, name=_SLICE))
 
 
 async def retire(virtual: Client) -> str:

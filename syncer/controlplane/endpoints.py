@@ -1,12 +1,13 @@
-"""The endpoints of default/kubernetes when the control plane has several pods: those that the host finds ready."""
+"""Which pods of a control plane that has several can be sent requests: those that the host finds ready."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
-from syncer.controlplane import api_service
+from syncer.controlplane.api_service import SLICES
 from syncer.kube.client import Client
 from syncer.kube.errors import KubeError
 from syncer.kube.watch import reflect
@@ -16,16 +17,20 @@ _AGAIN = 1.0
 _log = logging.getLogger(__name__)
 
 
-async def follow(host: Client, virtual: Client, *, namespace: str, service: str) -> None:
-    """Writes them to the virtual cluster, and again with each change of the host Service's EndpointSlices."""
+Announce = Callable[[list[str]], Awaitable[None]]
+"""Writes these addresses to the virtual cluster."""
+
+
+async def follow(host: Client, announce: Announce, *, namespace: str, service: str) -> None:
+    """Has them announced, and again with each change of the host Service's EndpointSlices."""
     ready = Ready()
     selector = f"kubernetes.io/service-name={service}"
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(reflect(host, api_service.SLICES, ready, namespace=namespace, label_selector=selector))
-        tasks.create_task(_write(virtual, ready))
+        tasks.create_task(reflect(host, SLICES, ready, namespace=namespace, label_selector=selector))
+        tasks.create_task(_tell(announce, ready))
 
 
-async def _write(virtual: Client, ready: Ready) -> NoReturn:
+async def _tell(announce: Announce, ready: Ready) -> NoReturn:
     while True:
         await ready.news.wait()
         ready.news.clear()
@@ -33,9 +38,9 @@ async def _write(virtual: Client, ready: Ready) -> NoReturn:
         if not addresses:  # better one that may come back than none
             continue
         try:
-            await api_service.announce(virtual, addresses)
+            await announce(addresses)
         except KubeError as error:
-            _log.warning("the endpoints of default/kubernetes cannot be written: %s", error)
+            _log.warning("the endpoints of the control plane cannot be written: %s", error)
             await asyncio.sleep(_AGAIN)
             ready.news.set()
 

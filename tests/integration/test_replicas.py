@@ -11,12 +11,21 @@ from dataclasses import dataclass
 
 import pytest
 
+from syncer.controlplane.api_service import SLICES
 from syncer.engine.leader import LEASES, NAME, NAMESPACE, Leader
 from syncer.kube.errors import Unreachable
+from syncer.names import Object, host_name
 from tests.integration.conftest import ApiServerPair
 from tests.integration.syncing import PODS, Running, Side, document, eventually, pod, running, sides
 
 TERMS = {"leaseDuration": 4, "renewDeadline": 2, "retryPeriod": 1}
+DNS_SERVICE = """
+apiVersion: v1
+kind: Service
+metadata: {name: kube-dns, namespace: kube-system}
+spec: {ports: [{name: dns, port: 53, protocol: UDP, targetPort: 1053}]}
+"""
+EMBEDDED = {"manifests": DNS_SERVICE, "dns": {"embedded": True}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,7 @@ async def replicas(api_server_pair: ApiServerPair, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("syncer.wiring.admission.keep", idle)
     async with contextlib.AsyncExitStack() as all_:
         host, virtual = await all_.enter_async_context(sides(api_server_pair, f"t-{uuid.uuid4().hex[:6]}"))
-        config = document(host.space, leadership=TERMS)
+        config = document(host.space, leadership=TERMS, **EMBEDDED)
         ends = (contextlib.AsyncExitStack(), contextlib.AsyncExitStack())
         for end in ends:
             all_.push_async_exit(end)
@@ -121,3 +130,36 @@ async def test_one_that_cannot_reach_its_api_server_stops_working(
 
     with pytest.raises(BaseExceptionGroup):
         await replicas.ends[number].aclose()
+
+
+def found_ready(*addresses: str) -> Object:
+    """What the host finds of the control plane's pods."""
+    return {
+        "metadata": {"name": "vc-1", "labels": {"kubernetes.io/service-name": "vc"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [ip], "conditions": {"ready": True}} for ip in addresses],
+        "ports": [{"name": "https", "port": 8443}],
+    }
+
+
+async def test_the_pods_that_the_host_finds_ready_answer_for_the_api_and_for_dns_on_both_sides(
+    replicas: Replicas,
+) -> None:
+    host, virtual = replicas.host, replicas.virtual.client
+
+    async def answering() -> set[tuple[str, ...]]:
+        found = [
+            await virtual.get(SLICES, "default", "kubernetes"),
+            await virtual.get(SLICES, "kube-system", "kube-dns-control-plane"),
+            await host.client.get(SLICES, host.space, host_name("kube-dns-control-plane", "kube-system", "vc")),
+        ]
+        return {tuple(ip for item in piece["endpoints"] for ip in item["addresses"]) for piece in found}
+
+    async def all_are(*addresses: str) -> bool:
+        return await answering() == {addresses}
+
+    await host.make(SLICES, found_ready("192.0.2.1", "192.0.2.2"))
+    await eventually(lambda: all_are("192.0.2.1", "192.0.2.2"))
+    gone = found_ready("192.0.2.2")
+    await host.patch(SLICES, "vc-1", {"endpoints": gone["endpoints"]})
+    await eventually(lambda: all_are("192.0.2.2"))
