@@ -118,11 +118,9 @@ spec:
       {{- with $dns.priorityClassName }}
       priorityClassName: {{ . }}
       {{- end }}
+      {{- $pod := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "seccompProfile" (dict "type" "RuntimeDefault") }}
       securityContext:
-        runAsNonRoot: true
-        runAsUser: 65532
-        runAsGroup: 65532
-        seccompProfile: {type: RuntimeDefault}
+        {{- toYaml (mergeOverwrite $pod $dns.security.podSecurityContext) | nindent 8 }}
       {{- with $dns.deployment.nodeSelector }}
       nodeSelector:
         {{- toYaml . | nindent 8 }}
@@ -161,11 +159,11 @@ spec:
           resources:
             {{- toYaml . | nindent 12 }}
           {{- end }}
+          {{- /* The binary of the public image carries this capability and does not start where it is out of bounds. */}}
+          {{- $capabilities := dict "add" (list "NET_BIND_SERVICE") "drop" (list "ALL") }}
+          {{- $container := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" $capabilities }}
           securityContext:
-            allowPrivilegeEscalation: false
-            readOnlyRootFilesystem: true
-            # The binary of the public image carries this capability and does not start where it is out of bounds.
-            capabilities: {add: [NET_BIND_SERVICE], drop: [ALL]}
+            {{- toYaml (mergeOverwrite $container $dns.security.containerSecurityContext) | nindent 12 }}
           volumeMounts:
             - {name: config, mountPath: /etc/coredns, readOnly: true}
             - {name: custom, mountPath: /etc/coredns-custom, readOnly: true}

@@ -132,12 +132,6 @@ https://{{ .Release.Name }}.{{ include "sublet.namespace" . }}.svc
 {{- if or .Values.controlPlane.distro.k8s.scheduler.enabled .Values.controlPlane.advanced.virtualScheduler.enabled }}true{{ end -}}
 {{- end -}}
 
-{{/* Whether the store lies on a PersistentVolumeClaim: "true" or "". */}}
-{{- define "sublet.persistent" -}}
-{{- $claimed := ne (.Values.controlPlane.statefulSet.persistence.volumeClaim.enabled | toString) "false" -}}
-{{- if and $claimed (include "sublet.store.local" .) }}true{{ end -}}
-{{- end -}}
-
 {{/* The user's volume mounts, which every container of the control plane's pod has. */}}
 {{- define "sublet.addedMounts" -}}
 {{- with .Values.controlPlane.statefulSet.persistence.addVolumeMounts }}

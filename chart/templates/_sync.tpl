@@ -78,7 +78,7 @@ vc-metrics-{{ .Release.Name }}
 {{- define "sublet.extraSANs" -}}
 {{- $control := .Values.controlPlane -}}
 {{- $names := $control.proxy.extraSANs -}}
-{{- with $control.ingress }}{{ if and .enabled .host }}{{ $names = append $names .host }}{{ end }}{{ end -}}
+{{- range list $control.ingress $control.tlsRoute }}{{ if and .enabled .host }}{{ $names = append $names .host }}{{ end }}{{ end -}}
 {{- range prepend .Values.exportKubeConfig.additionalSecrets .Values.exportKubeConfig -}}
 {{- if .server }}{{ $names = append $names (urlParse .server).hostname }}{{ end -}}
 {{- end -}}

@@ -110,6 +110,15 @@ def test_the_deployments_knobs_reach_it():
     assert pod["spec"]["containers"][0]["image"] == "example.com/dns:1"
 
 
+def test_security_contexts_are_laid_over_ours():
+    over = {"podSecurityContext": {"runAsUser": 1000}, "containerSecurityContext": {"privileged": False}}
+    pod = render(dns({"security": over})).manifest("Deployment")["spec"]["template"]["spec"]
+    assert (pod["securityContext"]["runAsUser"], pod["securityContext"]["runAsNonRoot"]) == (1000, True)
+    context = pod["containers"][0]["securityContext"]
+    assert context["privileged"] is False
+    assert context["capabilities"] == {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]}
+
+
 def test_the_spread_never_keeps_a_pod_from_running():
     (spread,) = render().manifest("Deployment")["spec"]["template"]["spec"]["topologySpreadConstraints"]
     assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
@@ -146,6 +155,17 @@ def test_embedded_it_leaves_the_ports_of_its_neighbours_alone_and_asks_the_api_s
     assert "coredns-custom" not in text
 
 
+def test_embedded_each_of_several_pods_has_one():
+    etcd = {"etcd": {"external": {"enabled": True, "endpoint": "https://etcd.example:2379"}}}
+    several = {"backingStore": etcd, "statefulSet": {"highAvailability": {"replicas": 3}}}
+    rendered = render({"controlPlane": EMBEDDED["controlPlane"] | several})
+    assert rendered.get("StatefulSet")["spec"]["replicas"] == 3
+    assert rendered.container("dns")["readinessProbe"]["periodSeconds"] == 1
+    corefile = base64.b64decode(rendered.get("Secret", "vc-config-alpha")["data"]["Corefile"]).decode()
+    assert "lameduck 5s" in corefile
+    assert "lameduck" not in embedded_corefile()
+
+
 def test_embedded_a_corefile_of_the_users_and_resources_count_too():
     values = {"embedded": True, "overwriteConfig": ".:1053 {\n}\n", "deployment": {"resources": {"limits": {"cpu": 1}}}}
     assert embedded_corefile(dns(values)) == ".:1053 {\n}\n"
@@ -165,17 +185,8 @@ def test_embedded_a_changed_corefile_replaces_the_control_planes_pod():
         (dns({"embedded": True, "enabled": False}), "set enabled or unset embedded"),
         (dns({"embedded": True, "deployment": {"replicas": 2}}), "deployment.replicas is for pods of CoreDNS"),
         (dns({"embedded": True, "deployment": {"nodeSelector": {"a": "b"}}}), "deployment.nodeSelector is for pods"),
+        (dns({"embedded": True, "security": {"podSecurityContext": {"fsGroup": 1}}}), "security.podSecurityContext is"),
         (dns({"embedded": True, "deployment": {"pods": {"labels": {"a": "b"}}}}), "deployment.pods.labels is for pods"),
-        (
-            {
-                "controlPlane": {
-                    "backingStore": {"etcd": {"external": {"enabled": True, "endpoint": "https://etcd.example:2379"}}},
-                    "coredns": {"embedded": True},
-                    "statefulSet": {"highAvailability": {"replicas": 2}},
-                }
-            },
-            "only the leader's would answer",
-        ),
         (EMBEDDED | nested("sync.toHost.endpointSlices.enabled", False), "set sync.toHost.endpointSlices.enabled"),
         (
             dns({"overwriteConfig": "."}) | nested("networking.advanced.fallbackHostCluster", True),

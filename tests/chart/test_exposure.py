@@ -4,6 +4,8 @@ import pytest
 
 from tests.chart.rendering import Refused, nested, render
 
+ROUTE = {"enabled": True, "host": "api.example.com", "parentRefs": [{"name": "outer", "namespace": "edge"}]}
+TLS_ROUTE = {"controlPlane": {"tlsRoute": ROUTE}}
 INGRESS = {"controlPlane": {"ingress": {"enabled": True, "host": "api.example.com"}}}
 
 
@@ -40,10 +42,37 @@ def test_rules_of_the_users_replace_ours():
     ]
 
 
+def test_a_tls_route_leads_from_its_gateway_to_the_api_server():
+    assert not render().of("TLSRoute")
+    labelled = ROUTE | {"labels": {"a": "b"}, "annotations": {"c": "d"}}
+    route = render({"controlPlane": {"tlsRoute": labelled}}).get("TLSRoute")
+    assert route["apiVersion"] == "gateway.networking.k8s.io/v1"
+    assert route["metadata"]["labels"]["a"] == "b"
+    assert route["metadata"]["annotations"]["c"] == "d"
+    assert route["spec"] == {
+        "hostnames": ["api.example.com"],
+        "parentRefs": [{"name": "outer", "namespace": "edge"}],
+        "rules": [{"backendRefs": [{"name": "alpha", "port": 443}]}],
+    }
+
+
+def test_fields_of_the_tls_route_are_templates_laid_over_ours():
+    spec = {"hostnames": ["{{ .Release.Name }}.example.com"], "rules": [{"backendRefs": [{"name": "mine", "port": 1}]}]}
+    refs = [{"name": "{{ .Release.Namespace }}-gateway"}]
+    values = {"apiVersion": "gateway.networking.k8s.io/v1alpha3", "parentRefs": refs, "spec": spec}
+    route = render({"controlPlane": {"tlsRoute": ROUTE | values}}).get("TLSRoute")
+    assert route["apiVersion"] == "gateway.networking.k8s.io/v1alpha3"
+    assert route["spec"]["hostnames"] == ["alpha.example.com"]
+    assert route["spec"]["rules"] == spec["rules"]
+    assert route["spec"]["parentRefs"] == [{"name": "tenant-gateway"}]
+
+
 @pytest.mark.parametrize(
     ("values", "names"),
     [
         (INGRESS, ["api.example.com"]),
+        (TLS_ROUTE, ["api.example.com"]),
+        ({"controlPlane": {"tlsRoute": ROUTE | {"enabled": False}}}, []),
         (nested("controlPlane.ingress.host", "unused.example.com"), []),
         (nested("exportKubeConfig.server", "https://api.example.com:6443/path"), ["api.example.com"]),
         (nested("exportKubeConfig.server", "https://[2001:db8::1]:6443"), ["2001:db8::1"]),
@@ -69,6 +98,9 @@ def test_the_certificate_knows_every_name_by_which_values_say_the_api_server_is_
     ("values", "remedy"),
     [
         (nested("controlPlane.ingress.enabled", True), "set controlPlane.ingress.host"),
+        ({"controlPlane": {"tlsRoute": ROUTE | {"host": ""}}}, "set controlPlane.tlsRoute.host"),
+        ({"controlPlane": {"tlsRoute": ROUTE | {"parentRefs": []}}}, "name one in controlPlane.tlsRoute.parentRefs"),
+        ({"controlPlane": {"tlsRoute": ROUTE | {"apiVersion": "v1"}}}, "apiVersion"),
         (nested("controlPlane.service.httpsNodePort", 30443), "set controlPlane.service.spec.type"),
         (
             {"controlPlane": {"service": {"kubeletNodePort": 30250, "spec": {"type": "LoadBalancer"}}}},

@@ -34,8 +34,25 @@ def test_a_single_syncer_knows_nothing_of_leaders():
     assert "--leader-elect=false" in render().container("controller-manager")["command"]
 
 
-def test_the_controller_managers_of_several_elect_one():
-    assert "--leader-elect=true" in render(replicas()).container("controller-manager")["command"]
+@pytest.mark.parametrize("container", ["controller-manager", "scheduler"])
+def test_what_works_in_one_of_several_pods_is_elected_on_the_same_terms(container):
+    values = replicas(controlPlane__distro__k8s__scheduler__enabled=True, sync__fromHost__nodes__enabled=True)
+    command = render(values).container(container)["command"]
+    assert [flag.removeprefix("--leader-elect") for flag in command if flag.startswith("--leader-elect")] == [
+        "=true",
+        "-lease-duration=9s",
+        "-renew-deadline=6s",
+        "-retry-period=1s",
+    ]
+
+
+def test_one_of_several_gives_its_lease_back_and_answers_on_until_others_are_asked():
+    rendered = render(replicas())
+    assert "SIGTERM" in rendered.container("syncer")["lifecycle"]["preStop"]["exec"]["command"][-1]
+    assert "--shutdown-delay-duration=3s" in rendered.container("apiserver")["command"]
+    alone = render()
+    assert "lifecycle" not in alone.container("syncer")
+    assert not [flag for flag in alone.container("apiserver")["command"] if flag.startswith("--shutdown-delay")]
 
 
 def test_several_need_no_more_rights_on_the_host():
@@ -85,12 +102,8 @@ def test_there_is_no_budget_unless_asked_for():
     [
         (replicas(controlPlane__backingStore={"database": {"embedded": {"enabled": True}}}), "serves one pod"),
         (replicas(controlPlane__backingStore={"etcd": {"embedded": {"enabled": True}}}), "serves one pod"),
-        (replicas(**{f"{AVAILABILITY}.renewDeadline": 9}), "leaseDuration > renewDeadline > retryPeriod"),
-        (replicas(**{f"{AVAILABILITY}.retryPeriod": 6}), "leaseDuration > renewDeadline > retryPeriod"),
-        (
-            replicas(controlPlane__distro__k8s__scheduler__enabled=True, sync__fromHost__nodes__enabled=True),
-            "highAvailability.replicas to 1",
-        ),
+        (replicas(**{f"{AVAILABILITY}.renewDeadline": 9}), "leaseDuration > renewDeadline > 1.2 times retryPeriod"),
+        (replicas(**{f"{AVAILABILITY}.retryPeriod": 5}), "leaseDuration > renewDeadline > 1.2 times retryPeriod"),
         (replicas(**{BUDGET: {"enabled": True, "minAvailable": 1, "maxUnavailable": 1}}), "unset one"),
     ],
 )

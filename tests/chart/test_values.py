@@ -33,6 +33,9 @@ def another(path, value):
         "controlPlane.distro.k0s.config": "spec: {telemetry: {enabled: true}}",
         "controlPlane.backingStore.database.embedded.dataSource": "sqlite:///data/other.db",
         "controlPlane.statefulSet.dnsPolicy": "Default",
+        "controlPlane.statefulSet.persistence.dataVolume": [{"name": "data", "emptyDir": {}}],
+        "controlPlane.statefulSet.persistence.volumeClaimTemplates": [{"metadata": {"name": "data"}}],
+        "controlPlane.tlsRoute.apiVersion": "gateway.networking.k8s.io/v1alpha3",
         "controlPlane.statefulSet.persistence.volumeClaim.retentionPolicy": "Delete",
         "controlPlane.statefulSet.scheduling.podManagementPolicy": "OrderedReady",
         "controlPlane.statefulSet.highAvailability.replicas": 0,
@@ -69,7 +72,7 @@ def another(path, value):
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 FORMS = {"resources", "image"}
 """Definitions of Kubernetes' own forms, of which values need not name all fields."""
-FREE = ("controlPlane.ingress.spec.", "controlPlane.service.spec.")
+FREE = ("controlPlane.ingress.spec.", "controlPlane.service.spec.", "controlPlane.tlsRoute.spec.")
 """Hold whatever the specs of these kinds may have."""
 STORES = "controlPlane.backingStore"
 QUOTA = "policies.resourceQuota.quota"
@@ -91,6 +94,11 @@ SWITCHES = {
         "sync.fromHost.nodes.enabled": True,
     },
     "controlPlane.ingress.": {"controlPlane.ingress.enabled": True, "controlPlane.ingress.host": "api.example.com"},
+    "controlPlane.tlsRoute.": {
+        "controlPlane.tlsRoute.enabled": True,
+        "controlPlane.tlsRoute.host": "api.example.com",
+        "controlPlane.tlsRoute.parentRefs": [{"name": "outer"}],
+    },
     "controlPlane.serviceMonitor.": {"controlPlane.serviceMonitor.enabled": True},
     "policies.resourceQuota.": {"policies.resourceQuota.enabled": True},
     "policies.limitRange.": {"policies.limitRange.enabled": True},

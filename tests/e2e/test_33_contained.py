@@ -80,6 +80,12 @@ def spread(app: str) -> list[Object]:
     return [{"maxSkew": 1, "topologyKey": HOSTNAME, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": selector}]
 
 
+def required(app: str) -> Object:
+    """On a node with pods of this app, or on none with them."""
+    term = {"topologyKey": HOSTNAME, "labelSelector": {"matchLabels": {"app": app}}}
+    return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+
+
 def test_labels_taints_and_spread_of_the_tenants_own_decide_and_pods_run_there(
     contained: Release, kubectl: Kubectl, two_nodes: tuple[str, str]
 ) -> None:
@@ -123,6 +129,26 @@ def test_a_volume_is_made_where_its_pod_was_scheduled_and_the_pod_comes_back_to_
     kubectl("rollout", "status", "statefulset/db", "--timeout=90s", timeout=100)
     becomes([second], lambda: places(kubectl, "db"))
     assert kubectl.execute("db-0", "cat /data/file") == "kept"
+
+
+@pytest.mark.long
+def test_affinity_between_pods_is_weighed_inside_and_host_pods_carry_none(
+    contained: Release, kubectl: Kubectl, two_nodes: tuple[str, str]
+) -> None:
+    first, second = two_nodes
+    kubectl("label", "node", first, "shelf=top")
+    kubectl.apply(
+        deployment("leader", replicas=1, nodeSelector={"shelf": "top"}),
+        deployment("near", affinity={"podAffinity": required("leader")}),
+        deployment("apart", replicas=3, affinity={"podAntiAffinity": required("apart")}),
+    )
+    becomes([first, first], lambda: places(kubectl, "near"))
+    becomes([first, second], lambda: places(kubectl, "apart"))
+    eventually(lambda: "didn't match pod anti-affinity rules" in kubectl("get", "events"))
+    own = f"--selector=sublet.dev/namespace={kubectl.namespace}"
+    there = contained.host.items("pods", "--namespace", contained.namespace, own)
+    assert len(there) == 5
+    assert {key for item in there for key in item["spec"]["affinity"]} == {"nodeAffinity"}
 
 
 @pytest.mark.long

@@ -1,21 +1,22 @@
-"""Two pods of the control plane on one database: the loss of the one whose syncer leads is a matter of seconds."""
+"""Two pods of the control plane on one store: the loss of the one whose syncer leads is a matter of seconds."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from syncer.engine.leader import NAME, NAMESPACE
-from tests.e2e import databases, fake_nodes, processes
+from tests.e2e import fake_nodes, processes, replicas
 from tests.e2e.agreement import differing, on_host, running, wanted
-from tests.e2e.tenancy import Kubectl, Release, becomes, eventually, host_kubectl, install, remove
-from tests.e2e.test_62_stores import written
+from tests.e2e.objects import Object, toolbox
+from tests.e2e.replicas import FORMS, Form, addresses, both_are_ready, leader, pods
+from tests.e2e.tenancy import Kubectl, Release, becomes, eventually, pod
 from tests.e2e.writing import Writer
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
@@ -24,21 +25,18 @@ SOON = 15.0
 """Seconds in which another syncer is to be at work."""
 
 
+@pytest.fixture(scope="module", params=FORMS)
+def form(request: pytest.FixtureRequest) -> Form:
+    """Each in turn."""
+    return FORMS[request.param]
+
+
 @pytest.fixture(scope="module")
-def pair(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+def pair(lab: None, form: Form, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     """A release with two pods."""
     fake_nodes.ensure()
-    folder, namespace, host = tmp_path_factory.mktemp("pair"), f"pair-{uuid.uuid4().hex[:6]}", host_kubectl()
-    with databases.server("postgres") as server:
-        values = server.values()
-        values["controlPlane"]["statefulSet"]["highAvailability"] = {"replicas": 2}
-        values["controlPlane"]["advanced"] = {"podDisruptionBudget": {"enabled": True}}
-        host("create", "namespace", namespace)
-        host.apply(server.secret(), namespace=namespace)
-        try:
-            yield install("vc", namespace, folder, "--values", written(values, folder))
-        finally:
-            remove(host, "vc", namespace)
+    with replicas.pair(form, tmp_path_factory.mktemp("pair")) as release:
+        yield release
 
 
 @pytest.fixture
@@ -47,12 +45,6 @@ def kubectl(pair: Release) -> Iterator[Kubectl]:
     eventually(lambda: pair.tenant("get", "--raw", "/readyz"))
     with pair.tenant_namespace(f"t-{uuid.uuid4().hex[:6]}") as name:
         yield pair.tenant.within(name)
-
-
-def leader(release: Release) -> str:
-    """The pod whose syncer leads."""
-    lease = eventually(lambda: release.tenant.get("lease", NAME, "--namespace", NAMESPACE))
-    return str(lease["spec"]["holderIdentity"])
 
 
 def delete(release: Release, pod: str) -> None:
@@ -69,21 +61,30 @@ def freeze(release: Release, pod: str) -> None:
     release.on_host("delete", "pod", pod, "--force", "--grace-period=0")
 
 
-@pytest.mark.parametrize("lose", [delete, freeze])
+Loss = Callable[[Release, str], None]
+losses = pytest.mark.parametrize("lose", [delete, freeze])
+
+
+def applied(kubectl: Kubectl, obj: Object) -> bool:
+    """Whether it was accepted at once; a request to a pod that is lost hangs, and is one to try again."""
+    return kubectl.run("apply", "--request-timeout=3s", "-f", "-", stdin=json.dumps(obj)).returncode == 0
+
+
+@losses
 def test_another_syncer_is_at_work_soon_after_the_leaders_pod_is_lost_amid_a_hundred_pods(
-    pair: Release, kubectl: Kubectl, lose: object
+    pair: Release, form: Form, kubectl: Kubectl, lose: Loss
 ) -> None:
-    becomes(2, lambda: pair.host.get("statefulset", "vc", "-n", pair.namespace)["status"].get("readyReplicas"))
+    both_are_ready(pair)
     lost = leader(pair)
     kubectl.apply(fake_nodes.fake_deployment("many", PODS), namespace=kubectl.namespace)
     eventually(lambda: len(on_host(pair, kubectl.namespace)) > PODS // 3, every=0.05)
     lose(pair, lost)
     began = time.monotonic()
-    eventually(lambda: kubectl.apply(fake_nodes.fake_pod("probe"), namespace=kubectl.namespace) is None, every=0.1)
+    eventually(lambda: applied(kubectl, fake_nodes.fake_pod("probe")), every=0.1)
     accepted = time.monotonic() - began
     eventually(lambda: any("probe" in item.name for item in on_host(pair, kubectl.namespace)), every=0.1)
     seconds = time.monotonic() - began
-    print(f"\nleader {lost} lost ({lose.__name__}): API again after {accepted:.1f} s, sync after {seconds:.1f} s")
+    print(f"\n{form}: leader {lost} lost ({lose.__name__}): API after {accepted:.1f} s, sync after {seconds:.1f} s")
 
     becomes(PODS + 1, lambda: running(kubectl), patience=120)
     becomes(set(), lambda: set(on_host(pair, kubectl.namespace)) ^ wanted(pair, kubectl), patience=60)
@@ -91,12 +92,33 @@ def test_another_syncer_is_at_work_soon_after_the_leaders_pod_is_lost_amid_a_hun
     assert seconds <= SOON
 
 
+@losses
+def test_names_are_answered_in_the_tenants_pods_while_a_pod_of_the_control_plane_is_lost(
+    pair: Release, form: Form, kubectl: Kubectl, lose: Loss
+) -> None:
+    if not form.contained:
+        pytest.skip("the DNS server is a Deployment")
+    both_are_ready(pair)
+    ask = "dig +short +search +tries=2 +time=5 kubernetes.default"
+    asking = f"while sleep 0.1; do {ask} | grep -q '^[0-9]' && echo found || echo lost; done"
+    kubectl.apply(pod("client", toolbox(command=["sh", "-c", asking])))
+    becomes(2, lambda: len(addresses(pair, "kube-dns-control-plane", "kube-system")))
+    eventually(lambda: kubectl("logs", "client", "--tail=20").split() == ["found"] * 20)
+    before = kubectl("logs", "client").count("\n")
+    lose(pair, leader(pair))
+    time.sleep(SOON)
+    eventually(lambda: kubectl("logs", "client", "--tail=20").split() == ["found"] * 20)
+    told = kubectl("logs", "client").split()[before:]
+    print(f"\n{form}: {lose.__name__}: {told.count('lost')} of {len(told)} names not found")
+    assert told.count("lost") <= (0 if lose is delete else 2)
+
+
 def test_nothing_acknowledged_is_lost_when_pods_of_the_control_plane_end_one_after_the_other(
     pair: Release, kubectl: Kubectl
 ) -> None:
     with Writer(kubectl) as writer:
         for pod in ("vc-0", "vc-1"):
-            becomes(2, lambda: pair.host.get("statefulset", "vc", "-n", pair.namespace)["status"].get("readyReplicas"))
+            both_are_ready(pair)
             before = len(writer.made)
             pair.on_host("delete", "pod", pod)
             eventually(lambda before=before: len(writer.made) > before + 20, patience=90)
@@ -104,17 +126,12 @@ def test_nothing_acknowledged_is_lost_when_pods_of_the_control_plane_end_one_aft
     assert writer.lost() == []
 
 
-def test_default_kubernetes_has_the_ready_pods_as_endpoints(pair: Release) -> None:
-    pods = pair.host.items(
-        "pods", "--namespace", pair.namespace, "--selector=app.kubernetes.io/component=control-plane"
-    )
-    wanted_ips = sorted(pod["status"]["podIP"] for pod in pods)
-
-    def addresses() -> list[str]:
-        found = pair.tenant.get("endpointslice", "kubernetes", "--namespace=default")
-        return sorted(address for endpoint in found["endpoints"] for address in endpoint["addresses"])
-
-    becomes(wanted_ips, addresses)
+def test_the_api_and_an_embedded_dns_server_have_the_ready_pods_as_endpoints(pair: Release, form: Form) -> None:
+    both_are_ready(pair)
+    wanted_ips = sorted(item["status"]["podIP"] for item in pods(pair))
+    becomes(wanted_ips, lambda: addresses(pair, "kubernetes", "default"))
+    if form.contained:
+        becomes(wanted_ips, lambda: addresses(pair, "kube-dns-control-plane", "kube-system"))
 
 
 def test_a_service_that_is_made_through_either_api_server_has_the_hosts_address(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import datetime as dt
 import json
 import logging
 
@@ -13,7 +10,7 @@ import yaml
 
 from syncer import __main__ as program
 from syncer import wiring
-from syncer.controlplane import admission, renewal
+from syncer.controlplane import renewal
 from syncer.kube.credentials import Credentials
 from syncer.values import InvalidValue, parse
 from tests.unit.builders import rows
@@ -55,30 +52,6 @@ async def test_figures_can_be_scraped_from_the_start(tmp_path):
 async def test_a_document_that_cannot_work_is_refused_before_anything_starts(tmp_path, change, path):
     with pytest.raises(InvalidValue, match=path):
         syncer(tmp_path, **change)
-
-
-async def test_renewed_files_are_used_and_a_new_ca_is_told_to_the_webhook(tmp_path, monkeypatch, caplog):
-    told, reloaded = [], []
-    running = syncer(tmp_path)
-
-    async def ensure(_client, wanted):
-        told.append(base64.b64decode(wanted["webhooks"][0]["clientConfig"]["caBundle"]))
-
-    def broken():
-        raise OSError("half a pair")
-
-    monkeypatch.setattr(admission, "ensure", ensure)
-    running._webhook = admission.configuration(b"old", port=1)
-    running._reloads += [broken, lambda: reloaded.append(1)]
-    for authority in (b"old", b"old", b"new"):
-        (tmp_path / "ca.crt").write_bytes(authority)
-        await running._renewed(renewal.State(due=dt.datetime.fromtimestamp(5, dt.UTC)))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-    assert told == [b"new"]
-    assert len(reloaded) == 3
-    assert "half a pair" in caplog.text
-    assert b"sublet_certificates_due_timestamp_seconds 5.0" in running._scrape()
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-{{/* CoreDNS as a container of this pod, for whom the syncer keeps the endpoints of kube-dns. */}}
+{{/* CoreDNS as a container of this pod, for whom the syncer keeps the endpoints of kube-dns. A sidecar, so that it ends after the API server. */}}
 
 {{- define "sublet.dns" -}}
 {{- $dns := .Values.controlPlane.coredns -}}
 name: dns
+restartPolicy: Always
 image: {{ include "sublet.image" (dict "root" . "name" "coredns" "image" $dns.deployment.image) }}
 {{- with .Values.controlPlane.statefulSet.imagePullPolicy }}
 imagePullPolicy: {{ . }}

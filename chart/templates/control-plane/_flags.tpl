@@ -45,6 +45,10 @@
 - --endpoint-reconciler-type=none
 # Without it the server waits for its clients to end their watches, which they never do, until it is killed.
 - --shutdown-watch-termination-grace-period=2s
+{{- if gt (int .Values.controlPlane.statefulSet.highAvailability.replicas) 1 }}
+# It answers on until everybody knows that others do.
+- --shutdown-delay-duration=3s
+{{- end }}
 - --profiling=false
 {{- end -}}
 
@@ -65,6 +69,20 @@ Controllers that a virtual cluster must not run: its nodes are shown by the sync
       "ttl-controller" | toJson -}}
 {{- end -}}
 
+{{/* Of several pods one works, and another takes over as soon as its syncer would: these Leases have the same terms. */}}
+{{- define "sublet.leaderElection" -}}
+{{- with .Values.controlPlane.statefulSet.highAvailability -}}
+{{- if gt (int .replicas) 1 -}}
+- --leader-elect=true
+- --leader-elect-lease-duration={{ .leaseDuration }}s
+- --leader-elect-renew-deadline={{ .renewDeadline }}s
+- --leader-elect-retry-period={{ .retryPeriod }}s
+{{- else -}}
+- --leader-elect=false
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "sublet.controllerManager.flags" -}}
 - --kubeconfig=/pki/controller-manager.conf
 - --authentication-kubeconfig=/pki/controller-manager.conf
@@ -77,7 +95,7 @@ Controllers that a virtual cluster must not run: its nodes are shown by the sync
 - --cluster-signing-key-file=/pki/ca.key
 - --use-service-account-credentials=true
 - --controllers=*{{ range include "sublet.disabledControllers" . | fromJsonArray }},-{{ . }}{{ end }}
-- --leader-elect={{ gt (int .Values.controlPlane.statefulSet.highAvailability.replicas) 1 }}
+{{ include "sublet.leaderElection" . }}
 - --horizontal-pod-autoscaler-sync-period=15s
 # It alone talks to this API server: the default of 20 requests a second delays the first ServiceAccount by four seconds.
 - --kube-api-qps=200
@@ -96,7 +114,7 @@ Controllers that a virtual cluster must not run: its nodes are shown by the sync
 - --authorization-kubeconfig=/pki/scheduler.conf
 - --client-ca-file=/pki/ca.crt
 - --requestheader-client-ca-file=/pki/front-proxy-ca.crt
-- --leader-elect={{ gt (int .Values.controlPlane.statefulSet.highAvailability.replicas) 1 }}
+{{ include "sublet.leaderElection" . }}
 - --kube-api-qps=200
 - --kube-api-burst=300
 - --profiling=false

@@ -78,6 +78,13 @@ readinessProbe:
   {{- include "sublet.probe" (dict "probe" . "check" (dict "httpGet" (dict "path" "/readyz" "port" 8080))) | nindent 2 }}
 {{- end }}
 {{- end }}
+{{- if gt (int .Values.controlPlane.statefulSet.highAvailability.replicas) 1 }}
+{{- /* Sidecars are told to end one after the other, the API server first. Whoever leads has to give its Lease back while that one still answers. */}}
+lifecycle:
+  preStop:
+    exec:
+      command: [python, -c, "import os, signal; os.kill(1, signal.SIGTERM)"]
+{{- end }}
 {{ include "sublet.syncerContainer" . }}
 volumeMounts:
   - {name: config, mountPath: /etc/sublet, readOnly: true}

@@ -5,9 +5,6 @@
 {{- if not $dns.enabled -}}
 {{- fail "controlPlane.coredns.embedded runs what controlPlane.coredns.enabled=false leaves out; set enabled or unset embedded" -}}
 {{- end -}}
-{{- if gt (int .Values.controlPlane.statefulSet.highAvailability.replicas) 1 -}}
-{{- fail "controlPlane.coredns.embedded: of several control-plane pods only the leader's would answer; unset it, or set controlPlane.statefulSet.highAvailability.replicas to 1" -}}
-{{- end -}}
 {{- if not .Values.sync.toHost.endpointSlices.enabled -}}
 {{- fail "controlPlane.coredns.embedded is reached by an EndpointSlice; set sync.toHost.endpointSlices.enabled or unset embedded" -}}
 {{- end -}}
@@ -20,7 +17,9 @@
       "deployment.pods.labels" $deployment.pods.labels
       "deployment.replicas" (ternary 0 $deployment.replicas (eq (int $deployment.replicas) 1))
       "deployment.tolerations" $deployment.tolerations
-      "priorityClassName" $dns.priorityClassName -}}
+      "priorityClassName" $dns.priorityClassName
+      "security.containerSecurityContext" $dns.security.containerSecurityContext
+      "security.podSecurityContext" $dns.security.podSecurityContext -}}
 {{- if $value -}}
 {{- fail (printf "controlPlane.coredns.%s is for pods of CoreDNS, and controlPlane.coredns.embedded makes none; unset it, or use controlPlane.statefulSet" $key) -}}
 {{- end -}}

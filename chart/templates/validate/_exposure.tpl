@@ -4,6 +4,15 @@
 {{- if and $ingress.enabled (not (or $ingress.host $ingress.spec.rules)) -}}
 {{- fail "controlPlane.ingress.enabled needs a name to be reached by; set controlPlane.ingress.host" -}}
 {{- end -}}
+{{- $route := $control.tlsRoute -}}
+{{- if $route.enabled -}}
+{{- if not (or $route.host $route.spec.hostnames) -}}
+{{- fail "controlPlane.tlsRoute.enabled needs a name to be reached by; set controlPlane.tlsRoute.host" -}}
+{{- end -}}
+{{- if not (or $route.parentRefs $route.spec.parentRefs) -}}
+{{- fail "controlPlane.tlsRoute.enabled needs a Gateway that takes it; name one in controlPlane.tlsRoute.parentRefs" -}}
+{{- end -}}
+{{- end -}}
 {{- $spec := $control.service.spec -}}
 {{- if and (or $control.service.httpsNodePort $control.service.kubeletNodePort) (eq ($spec.type | default "ClusterIP") "ClusterIP") -}}
 {{- fail "controlPlane.service.httpsNodePort and kubeletNodePort are for a Service with node ports; set controlPlane.service.spec.type to NodePort or LoadBalancer, or unset them" -}}

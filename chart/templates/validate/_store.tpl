@@ -21,8 +21,8 @@
 {{- fail (printf "controlPlane.statefulSet.highAvailability.replicas is %d, but %s.%s serves one pod; %s" $replicas $at $store $remedy) -}}
 {{- end -}}
 {{- with $set.highAvailability -}}
-{{- if not (and (gt (int .leaseDuration) (int .renewDeadline)) (gt (int .renewDeadline) (int .retryPeriod))) -}}
-{{- fail "controlPlane.statefulSet.highAvailability: set leaseDuration > renewDeadline > retryPeriod, or two pods may synchronise at once" -}}
+{{- if not (and (gt (int .leaseDuration) (int .renewDeadline)) (gt (mul 5 .renewDeadline) (mul 6 .retryPeriod))) -}}
+{{- fail "controlPlane.statefulSet.highAvailability: set leaseDuration > renewDeadline > 1.2 times retryPeriod, or two pods may work at once" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -11,10 +11,6 @@
 {{- end -}}
 {{- end -}}
 {{- $nodes := .Values.sync.fromHost.nodes -}}
-{{- $replicas := int .Values.controlPlane.statefulSet.highAvailability.replicas -}}
-{{- if and (include "sublet.schedules" .) (gt $replicas 1) -}}
-{{- fail (printf "controlPlane.distro.k8s.scheduler.enabled has not been tried with %d control-plane pods; set controlPlane.statefulSet.highAvailability.replicas to 1" $replicas) -}}
-{{- end -}}
 {{- if and (include "sublet.schedules" .) (not $nodes.enabled) -}}
 {{- fail "controlPlane.distro.k8s.scheduler.enabled (or controlPlane.advanced.virtualScheduler.enabled) chooses among the host's nodes; set sync.fromHost.nodes.enabled or unset it" -}}
 {{- end -}}

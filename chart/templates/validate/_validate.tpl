@@ -10,6 +10,7 @@
 {{- end -}}
 {{- include "sublet.validate.controlPlane" . -}}
 {{- include "sublet.validate.store" . -}}
+{{- include "sublet.validate.storage" . -}}
 {{- include "sublet.validate.sync" . -}}
 {{- include "sublet.validate.kubeconfigs" . -}}
 {{- include "sublet.validate.quota" . -}}
