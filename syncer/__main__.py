@@ -1,7 +1,8 @@
 """Command line of the image.
 
-`pki` prepares certificates and kubeconfigs, `renew` renews them, `run` is the syncer, `test` is for `helm test`. For people are
-`rotate-ca`, and `snapshot` and `restore`, which carry the virtual cluster's keys out of its store and into one.
+`pki` prepares certificates and kubeconfigs, `renew` renews them, `run` is the syncer, `etcd` comes before a member of the release's own
+etcd, `test` is for `helm test`. For people are `rotate-ca`, and `snapshot` and `restore`, which carry the virtual cluster's keys out of
+its store and into one.
 """
 
 from __future__ import annotations
@@ -39,12 +40,16 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "test":
         return asyncio.run(_test(options))
     try:
+        if options.command == "etcd":
+            return asyncio.run(_etcd(options))
         settings, document = values.load(options.config)
         logs.configure(settings.log_level)
         if options.command == "rotate-ca":
             asyncio.run(_rotate(settings, options))
         elif options.command in ("pki", "renew"):
             asyncio.run(_pki(document, options.out, again=options.command == "renew"))
+            if options.command == "pki" and settings.cluster.etcd_members:
+                asyncio.run(_await_etcd(settings.cluster, options.out))
         elif options.command in ("snapshot", "restore"):
             return asyncio.run(_carry(settings, options))
         else:
@@ -85,6 +90,17 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("--wait", action="store_true", help="restore what the values name, or wait until it is done")
     for carrying in (snapshot, restore):
         carrying.add_argument("--config", type=Path, default=CONFIG, help="config document rendered by the chart")
+    etcd = commands.add_parser(
+        "etcd", help="find out how a member of the release's own etcd has to start, and write its settings"
+    )
+    etcd.add_argument("--name", required=True, help="the member's name, that of its pod")
+    etcd.add_argument("--members", type=int, required=True, help="how many members there are to be")
+    etcd.add_argument("--service", required=True, help="their headless Service, SERVICE.NAMESPACE.svc")
+    etcd.add_argument("--address", required=True, help="the pod's address")
+    etcd.add_argument("--metrics-port", type=int, required=True, help="port of etcd's health checks")
+    etcd.add_argument("--tls", type=Path, required=True, help="folder with the members' certificates")
+    etcd.add_argument("--out", type=Path, required=True, help="file for etcd's settings")
+    etcd.add_argument("flags", nargs="*", help="etcd's own flags, behind --")
     test = commands.add_parser("test", help="send a pod through the virtual cluster and say whether it came back")
     test.add_argument("--kubeconfig", type=Path, required=True, help="an exported kubeconfig")
     test.add_argument("--server", required=True, help="address of the API server, whatever the kubeconfig says")
@@ -109,6 +125,37 @@ async def _test(options: argparse.Namespace) -> int:
         await client.close()
     log.info("a pod of the virtual cluster ran on node %s", node)
     return 0
+
+
+async def _etcd(options: argparse.Namespace) -> int:
+    from syncer.controlplane import etcd_member, etcd_membership
+
+    logs.configure("info")
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    own, *others = etcd_membership.seats(options.name, options.members, options.service)
+    try:
+        await etcd_member.run(
+            own,
+            others,
+            options.flags,
+            files=etcd_member.Files(folder=options.tls),
+            out=options.out,
+            listen="[::]" if ":" in options.address else "0.0.0.0",  # noqa: S104  the pod's own network
+            metrics=options.metrics_port,
+        )
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
+    return 0
+
+
+async def _await_etcd(cluster: values.Cluster, out: Path) -> None:
+    # An API server that finds no store ends, and waits longer each time until it starts again.
+    from syncer.controlplane import etcd_certificates, etcd_member, etcd_membership
+
+    files = etcd_member.Files(folder=out / etcd_certificates.FOLDER, identity="client")
+    await etcd_member.await_majority(etcd_membership.seats_of(cluster), files)
 
 
 async def _pki(document: dict[str, object], out: Path, *, again: bool) -> None:

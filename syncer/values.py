@@ -51,6 +51,8 @@ class Cluster:
     """Who brings the virtual API server: the path of a switch below controlPlane.distro."""
     kubernetes: str = ""
     """Version of the virtual API server that the values ask for, such as `v1.36.3`; empty when its image does not tell."""
+    etcd_members: int = 0
+    """Members of the release's own etcd; 0: the store is another one."""
     extra_sans: tuple[str, ...] = ()
     """More names and IPs for the API server's certificate (controlPlane.proxy.extraSANs)."""
 
@@ -249,6 +251,7 @@ def parse(document: Mapping[str, Any]) -> Settings:
             store=cluster.get("store") or SQLITE,
             distro=cluster.get("distro") or "k8s",
             kubernetes=cluster.get("kubernetes") or "",
+            etcd_members=cluster.get("etcdMembers") or 0,
             extra_sans=tuple(cluster.get("extraSANs") or ()),
         ),
         store=_store(document.get("store") or {}),

@@ -111,6 +111,12 @@ reference that are laid over that row; tag: for a row without one. A digest wins
 {{- if $set.scheduling.affinity -}}
 {{- toYaml $set.scheduling.affinity -}}
 {{- else if gt (int $set.highAvailability.replicas) 1 -}}
+{{- include "sublet.apart" (include "sublet.selector" .) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Soft: one node is enough. The context are the labels of the pods, as YAML. */}}
+{{- define "sublet.apart" -}}
 podAntiAffinity:
   preferredDuringSchedulingIgnoredDuringExecution:
     - weight: 100
@@ -118,8 +124,7 @@ podAntiAffinity:
         topologyKey: kubernetes.io/hostname
         labelSelector:
           matchLabels:
-            {{- include "sublet.selector" . | nindent 12 }}
-{{- end -}}
+            {{- . | nindent 12 }}
 {{- end -}}
 
 {{/* The address under which the control plane is reached inside the host. */}}

@@ -119,6 +119,9 @@ cluster:
   store: {{ include "sublet.store" . }}
   distro: {{ include "sublet.distro" . }}
   kubernetes: {{ include "sublet.kubernetesVersion" . | quote }}
+  {{- if include "sublet.etcd" . }}
+  etcdMembers: {{ .Values.controlPlane.backingStore.etcd.deploy.statefulSet.highAvailability.replicas }}
+  {{- end }}
   serviceCIDR: {{ .Values.networking.serviceCIDR | quote }}
   extraSANs:
     {{- include "sublet.extraSANs" . | fromJsonArray | toYaml | nindent 4 }}

@@ -19,7 +19,17 @@ from typing import Any
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from syncer import values
-from syncer.controlplane import kubeconfig, kubernetes_version, material, renewal, rotation, source, sqlite_file, store
+from syncer.controlplane import (
+    etcd_certificates,
+    kubeconfig,
+    kubernetes_version,
+    material,
+    renewal,
+    rotation,
+    source,
+    sqlite_file,
+    store,
+)
 from syncer.controlplane.certificates import Lifetimes, split
 from syncer.controlplane.kubeconfig import Entry, Identity, Issuer
 from syncer.controlplane.server_names import SERVICES, server_names
@@ -123,8 +133,11 @@ async def _run_once(
     lost = _kept(out) if again else None
     files = await material.ensure(client, found.wanted, owner=found.owner, now=now, change=adopt, lost=lost)
     await _look_after_store(client, settings, again=again)
+    due = material.next_due(files, found.wanted)
+    if cluster.etcd_members:
+        due = min(due, await _lay_out_etcd(cluster, client, out, found, now, again=again))
     state = renewal.State(
-        due=material.next_due(files, found.wanted),
+        due=due,
         server_names=found.names,
         source=renewal.digest(found.brought) if found.brought else "",
     )
@@ -146,6 +159,18 @@ async def _look_after_store(client: Client, settings: Settings, *, again: bool) 
         await kubernetes_version.check(client, settings.cluster)
     if settings.store.file:
         sqlite_file.check(Path(settings.store.file), settings.restore if restoring else None)
+
+
+async def _lay_out_etcd(
+    cluster: Cluster, client: Client, out: Path, found: Situation, now: dt.datetime, *, again: bool
+) -> dt.datetime:
+    """The same for the release's own etcd; returns when the first of its leaves is to be renewed."""
+    wanted, folder = etcd_certificates.wanted(cluster, found.wanted.lifetimes), out / etcd_certificates.FOLDER
+    lost = _kept(folder) if again else None
+    files = await material.ensure(client, wanted, owner=found.owner, now=now, lost=lost)
+    await store.claim_members(client, cluster, wanted.secret)
+    write_files(folder, files)
+    return material.next_due(files, wanted)
 
 
 def layout(files: material.Files, *, context: str) -> dict[str, bytes]:

@@ -6,12 +6,15 @@ from syncer.controlplane import kubernetes_version
 from syncer.controlplane.secrets import SECRETS
 from syncer.kube.client import Client
 from syncer.names import PREFIX
-from syncer.values import InvalidValue, Settings
+from syncer.values import Cluster, InvalidValue, Settings
 
 STORE_ANNOTATION = PREFIX + "store"
 """On Secret `NAME-certs`: the path of the store's switch below controlPlane.backingStore, such as `etcd.embedded`."""
 RESTORED_ANNOTATION = PREFIX + "restored"
 """On the same: controlPlane.backingStore.restore.id of the last restore that is done."""
+
+MEMBERS_ANNOTATION = PREFIX + "etcd-members"
+"""On Secret `NAME-etcd-certs`: how many members the release's own etcd has."""
 
 
 async def claim(client: Client, settings: Settings) -> bool:
@@ -60,3 +63,19 @@ async def _annotations(client: Client, settings: Settings) -> dict[str, str]:
 async def _annotate(client: Client, settings: Settings, annotations: dict[str, str | None]) -> None:
     name = f"{settings.cluster.name}-certs"
     await client.patch(SECRETS, settings.cluster.namespace, name, {"metadata": {"annotations": annotations}})
+
+
+async def claim_members(client: Client, cluster: Cluster, secret: str) -> None:
+    """Remembers how many members etcd has. Raises InvalidValue if they are to become fewer, which would take its majority away."""
+    found = await client.get(SECRETS, cluster.namespace, secret)
+    known = (found["metadata"].get("annotations") or {}).get(MEMBERS_ANNOTATION) or "0"
+    wanted = cluster.etcd_members
+    if wanted < int(known):
+        raise InvalidValue(
+            "controlPlane.backingStore.etcd.deploy.statefulSet.highAvailability.replicas",
+            f"this etcd has {known} members, and {wanted} of them are no majority until the others are taken out",
+            f"set it to {known} again; docs/stores.md says how to go down to {wanted}",
+        )
+    if wanted > int(known):
+        patch = {"metadata": {"annotations": {MEMBERS_ANNOTATION: str(wanted)}}}
+        await client.patch(SECRETS, cluster.namespace, secret, patch)

@@ -134,7 +134,7 @@ def test_volumes_of_the_users_are_in_every_container():
         (values(etcd__external__enabled=True, etcd__external__endpoint="a:2379"), "endpoint"),
         (etcd(etcd__external__tls__keyFile="/tls/key"), "certFile and keyFile belong together"),
         (values(database__embedded__dataSource="postgres://a:b@c/d"), "begin it with sqlite://"),
-        (values(etcd__deploy__enabled=True), "use controlPlane.backingStore.etcd.embedded"),
+        (etcd(etcd__deploy__enabled=True), "etcd.deploy and etcd.external are enabled"),
     ],
 )
 def test_what_cannot_work_is_refused_with_its_remedy(settings, said):

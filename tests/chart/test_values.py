@@ -109,6 +109,7 @@ SWITCHES = {
         f"{STORES}.database.external.enabled": True,
         f"{STORES}.database.external.connector": "database",
     },
+    f"{STORES}.etcd.deploy.": {f"{STORES}.etcd.deploy.enabled": True},
     f"{STORES}.etcd.embedded.": {f"{STORES}.etcd.embedded.enabled": True},
     f"{STORES}.etcd.external.": {
         f"{STORES}.etcd.external.enabled": True,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import databases, processes
+from tests.e2e import databases, etcd_members, processes
 from tests.e2e.objects import Object, service, workload
 from tests.e2e.tenancy import CHART, Kubectl, Release, eventually, helm, host_kubectl, install, remove, web
 from tests.e2e.writing import Writer
@@ -35,7 +35,11 @@ class Stored:
 
 
 @pytest.fixture(
-    scope="module", params=["postgres", "mysql", "embedded-etcd", pytest.param("external-etcd", marks=pytest.mark.long)]
+    scope="module",
+    params=[
+        *("postgres", "mysql", "embedded-etcd"),
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("external-etcd", etcd_members.STORE)),
+    ],
 )
 def stored(lab: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
     """A release on each store in turn."""
@@ -44,6 +48,8 @@ def stored(lab: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.T
     with contextlib.ExitStack() as stack:
         if request.param == "embedded-etcd":
             values, server = EMBEDDED_ETCD, None
+        elif request.param == etcd_members.STORE:
+            values, server = etcd_members.values(3), None
         else:
             server = stack.enter_context(databases.server(request.param))
             values = server.values()
@@ -53,7 +59,10 @@ def stored(lab: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.T
             host.apply(server.secret(), namespace=namespace)
         release = install("vc", namespace, folder, "--values", written(values, folder))
         own = lambda: processes.processes_of(release, "store")  # noqa: E731
-        yield Stored(release=release, server=server.pids if server else own, inside=server is None)
+        pids = server.pids if server else own
+        if request.param == etcd_members.STORE:
+            pids = lambda: etcd_members.processes_of(release)  # noqa: E731
+        yield Stored(release=release, server=pids, inside=request.param == "embedded-etcd")
 
 
 def written(values: Object, folder: Path) -> str:

@@ -10,6 +10,7 @@ same pod, in a StatefulSet of its own, or elsewhere.
 {{- range $path, $store := dict
       "database.embedded" $stores.database.embedded
       "database.external" $stores.database.external
+      "etcd.deploy" $stores.etcd.deploy
       "etcd.embedded" $stores.etcd.embedded
       "etcd.external" $stores.etcd.external -}}
 {{- if $store.enabled }}{{ $found = append $found $path }}{{ end -}}
@@ -48,6 +49,9 @@ unix:///run/store/store.sock
 {{- /* Others may keep theirs in the same etcd. */ -}}
 {{- $prefix := printf "/%s/%s" (include "sublet.namespace" .) .Release.Name -}}
 {{- merge (dict "endpoints" $external.endpoint "prefix" $prefix) $external.tls | toJson -}}
+{{- else if include "sublet.etcd" . -}}
+{{- $files := dict "caFile" "/pki/etcd/ca.crt" "certFile" "/pki/etcd/client.crt" "keyFile" "/pki/etcd/client.key" -}}
+{{- merge (dict "endpoints" (include "sublet.etcd.endpoints" .) "prefix" "/registry") $files | toJson -}}
 {{- else -}}
 {{- dict "endpoints" (include "sublet.store.address" .) "prefix" "/registry" | toJson -}}
 {{- end -}}

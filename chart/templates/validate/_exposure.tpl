@@ -25,6 +25,7 @@
 {{- define "sublet.validate.kubeconfigs" -}}
 {{- $home := include "sublet.namespace" . -}}
 {{- $seen := list (printf "%s/%s-certs" $home .Release.Name) (printf "%s/vc-config-%s" $home .Release.Name) -}}
+{{- $seen = append $seen (printf "%s/%s-certs" $home (include "sublet.etcd.name" .)) -}}
 {{- range include "sublet.kubeconfigs" . | fromJsonArray -}}
 {{- $secret := printf "%s/%s" .namespace .secret -}}
 {{- if has $secret $seen -}}

@@ -11,6 +11,7 @@
 {{- include "sublet.validate.controlPlane" . -}}
 {{- include "sublet.validate.store" . -}}
 {{- include "sublet.validate.storage" . -}}
+{{- include "sublet.validate.etcd" . -}}
 {{- include "sublet.validate.sync" . -}}
 {{- include "sublet.validate.kubeconfigs" . -}}
 {{- include "sublet.validate.quota" . -}}
