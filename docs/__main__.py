@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from docs import generate_border, generate_conformance, generate_performance, generate_values
+from docs import generate_border, generate_conformance, generate_images, generate_performance, generate_values
 
 
 def main() -> int:
@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--verify", action="store_true", help="only say whether the pages are up to date")
     options = parser.parse_args()
     code = 0
-    for part in (generate_values, generate_border, generate_conformance, generate_performance):
+    for part in (generate_values, generate_border, generate_images, generate_conformance, generate_performance):
         try:
             pages = part.wanted()
         except ValueError as error:

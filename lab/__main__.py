@@ -124,7 +124,7 @@ def _tools(names: list[str]) -> None:
     unknown = [name for name in names if name not in toolchain.BY_NAME]
     if unknown:
         raise LabError(f"unknown programs: {', '.join(unknown)}", f"there are: {', '.join(toolchain.BY_NAME)}")
-    for name, binary in toolchain.build(names or toolchain.BY_NAME).items():
+    for name, binary in toolchain.build(names or [program.name for program in toolchain.PROGRAMS]).items():
         print(f"{name}\t{binary}")
 
 

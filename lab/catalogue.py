@@ -64,9 +64,11 @@ class Built:
 Image = Assembled | Built
 
 
-def _kubernetes(name: str) -> Assembled:
-    """No entrypoint, as upstream: whoever runs it says what to run."""
-    return Assembled(reference=f"registry.k8s.io/{name}:{KUBERNETES}", programs={f"/usr/local/bin/{name}": name})
+def _kubernetes(name: str, *, minor: str = "") -> Assembled:
+    """No entrypoint, as upstream: whoever runs it says what to run. `minor`: of an older version than the host's."""
+    version = toolchain.version(f"kubernetes-{minor}") if minor else KUBERNETES
+    program = f"{name}-{minor}" if minor else name
+    return Assembled(reference=f"registry.k8s.io/{name}:{version}", programs={f"/usr/local/bin/{name}": program})
 
 
 def _pause(reference: str) -> Assembled:
@@ -120,9 +122,7 @@ SYSTEM: tuple[Image, ...] = (
 
 # What a default installation and the tests use besides.
 REST: tuple[Image, ...] = (
-    _kubernetes("kube-apiserver"),
-    _kubernetes("kube-controller-manager"),
-    _kubernetes("kube-scheduler"),
+    *(_kubernetes(name) for name in toolchain.CONTROL_PLANE),
     _etcd(ETCD),
     Assembled(
         reference=KINE,
@@ -161,7 +161,18 @@ CONFORMANCE: tuple[Image, ...] = (
     Built(reference=f"{_E2E}/nonewprivs:1.4", folder=FOLDER / "nonewprivs", programs=("nnp",), base=DEBIAN),
     Built(reference=f"{_E2E}/glibc-dns-testing:2.0.0", folder=FOLDER / "glibc-dns-testing", base=DEBIAN),
 )
-BY_REFERENCE = {image.reference: image for image in ALL + CONFORMANCE}
+
+# Control planes of older versions for virtual clusters, made on request only: each takes minutes to build.
+OLDER: tuple[Image, ...] = tuple(
+    _kubernetes(name, minor=minor) for minor in toolchain.OLDER_MINORS for name in toolchain.CONTROL_PLANE
+)
+
+# For the example that installs charts into a virtual cluster, made on request only.
+HELM = f"docker.io/alpine/helm:{toolchain.version('helm').removeprefix('v')}"
+EXAMPLES: tuple[Image, ...] = (
+    Assembled(reference=HELM, programs={"/usr/bin/helm": "helm"}, settings=Settings(entrypoint=("helm",))),
+)
+BY_REFERENCE = {image.reference: image for image in ALL + CONFORMANCE + OLDER + EXAMPLES}
 
 
 def entries(image: Assembled, sources: dict[str, Path], *, applets: tuple[str, ...] = ()) -> list[Entry]:

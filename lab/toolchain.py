@@ -52,10 +52,10 @@ _KUBERNETES_VERSION = (
 )
 
 
-def _kubernetes(name: str, package: str | None = None) -> Program:
+def _kubernetes(name: str, package: str | None = None, *, minor: str = "") -> Program:
     return Program(
-        name=name,
-        module="kubernetes",
+        name=f"{name}-{minor}" if minor else name,
+        module=f"kubernetes-{minor}" if minor else "kubernetes",
         package=package or f"k8s.io/kubernetes/cmd/{name}",
         ldflags=_KUBERNETES_VERSION,
     )
@@ -110,7 +110,12 @@ PROGRAMS: tuple[Program, ...] = (
     ),
     Program(name="sample-apiserver", module="conformance", package="k8s.io/sample-apiserver"),
 )
-BY_NAME = {program.name: program for program in PROGRAMS}
+CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+OLDER_MINORS = ("1.35",)
+"""Minor versions of Kubernetes that a virtual cluster can have besides, oldest first."""
+# Built on request only: each minor takes as long as all the rest of a virtual cluster.
+OLDER = tuple(_kubernetes(name, minor=minor) for minor in OLDER_MINORS for name in CONTROL_PLANE)
+BY_NAME = {program.name: program for program in PROGRAMS + OLDER}
 
 
 def cache_root() -> Path:

@@ -3,8 +3,9 @@
 import pytest
 import yaml
 
+from lab import catalogue
 from tests.chart.examples import EXAMPLES, NAMES, objects
-from tests.chart.rendering import CHART
+from tests.chart.rendering import CHART, render
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,3 +33,12 @@ def test_examples_name_the_version_of_the_chart():
     (chart,) = yaml.safe_load((EXAMPLES / "kustomize" / "kustomization.yaml").read_text())["helmCharts"]
     application = yaml.safe_load((EXAMPLES / "argocd" / "application.yaml").read_text())
     assert (chart["version"], application["spec"]["source"]["targetRevision"]) == (version, version)
+
+
+def test_the_example_with_helm_runs_the_helm_of_the_lab_with_the_exported_kubeconfig_and_no_token_of_the_hosts():
+    rendered = render(yaml.safe_load((EXAMPLES / "helm" / "values.yaml").read_text()))
+    (job,) = rendered.of("Job")
+    pod = job["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"] == catalogue.HELM
+    assert {"name": "kubeconfig", "secret": {"secretName": "vc-alpha"}} in pod["volumes"]
+    assert pod["automountServiceAccountToken"] is False

@@ -12,7 +12,7 @@ from yamllint import linter
 from yamllint.config import YamlLintConfig
 
 from docs.generate_values import documented, leaves
-from tests.chart.rendering import CHART, CI_VALUES, Refused, helm, put, render
+from tests.chart.rendering import CHART, CI_VALUES, Refused, helm, pod_specs, put, render
 
 TEXT = (CHART / "values.yaml").read_text()
 VALUES = yaml.safe_load(TEXT)
@@ -233,7 +233,29 @@ def test_ct_finds_the_chart_and_its_configuration():
     assert (ROOT / settings["chart-yaml-schema"]).is_file()
 
 
+CHANGES = {"added", "changed", "deprecated", "fixed", "removed", "security"}
+"""Kinds of change that Artifact Hub knows."""
+
+
 def test_the_chart_tells_artifact_hub_what_it_is():
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["kubeVersion"].endswith("-0")
-    assert yaml.safe_load(chart["annotations"]["artifacthub.io/changes"])
+    notes = chart["annotations"]
+    assert {change["kind"] for change in yaml.safe_load(notes["artifacthub.io/changes"])} <= CHANGES
+    assert all(link["url"].startswith("https://") for link in yaml.safe_load(notes["artifacthub.io/links"]))
+
+
+def test_artifact_hub_looks_through_the_images_that_run():
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    listed = {item["image"] for item in yaml.safe_load(chart["annotations"]["artifacthub.io/images"])}
+    nodes, scheduler = "sync.fromHost.nodes.enabled", "controlPlane.distro.k8s.scheduler.enabled"
+    values = {}
+    for path in (nodes, scheduler):
+        put(values, path, True)
+    rendered = render(values)
+    run = {
+        item["image"]
+        for _, spec in pod_specs(rendered)
+        for item in (*spec.get("initContainers", ()), *spec["containers"])
+    }
+    assert run | {rendered.config["pods"]["rewriteHosts"]["image"]} <= listed

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import catalogue, images
+from lab import catalogue, images, toolchain
 from lab.archives import Settings
 from lab.catalogue import Assembled, Built
 
-EVERY = catalogue.ALL + catalogue.CONFORMANCE
+EVERY = catalogue.ALL + catalogue.CONFORMANCE + catalogue.OLDER + catalogue.EXAMPLES
 BUILT = [image for image in EVERY if isinstance(image, Built)]
 
 
@@ -36,6 +36,13 @@ def test_a_built_image_has_a_dockerfile_that_stands_on_its_base(image) -> None:
 
 def test_kubernetes_images_have_the_version_of_the_built_programs() -> None:
     assert f"registry.k8s.io/kube-apiserver:{catalogue.KUBERNETES}" in catalogue.BY_REFERENCE
+
+
+def test_older_control_planes_are_made_on_request_only() -> None:
+    newest = f"registry.k8s.io/kube-apiserver:{toolchain.version('kubernetes-1.35')}"
+
+    assert newest in catalogue.BY_REFERENCE
+    assert newest not in {image.reference for image in catalogue.ALL}
 
 
 def test_the_name_server_may_bind_low_ports_as_upstream() -> None:

@@ -10,11 +10,33 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lab import toolchain
+from lab.__main__ import main
 
 
-@pytest.mark.parametrize("program", toolchain.PROGRAMS, ids=lambda program: program.name)
+@pytest.mark.parametrize("program", toolchain.BY_NAME.values(), ids=lambda program: program.name)
 def test_every_program_is_pinned_to_a_release(program) -> None:
     assert re.fullmatch(r"v\d+\.\d+\.\d+", toolchain.version(program.module))
+
+
+@pytest.mark.parametrize("minor", toolchain.OLDER_MINORS)
+def test_a_folder_of_an_older_minor_version_pins_a_release_of_it(minor) -> None:
+    assert toolchain.version(f"kubernetes-{minor}").startswith(f"v{minor}.")
+
+
+def test_older_minor_versions_lead_up_to_that_of_the_lab_without_a_gap() -> None:
+    minors = [int(minor.removeprefix("1.")) for minor in toolchain.OLDER_MINORS]
+    (newest,) = re.findall(r"v1\.(\d+)\.", toolchain.version("kubernetes"))
+
+    assert minors == list(range(minors[0], int(newest)))
+
+
+def test_older_programs_are_built_only_when_they_are_named(monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(toolchain, "build", lambda names: asked.extend(names) or {})
+    main(["tools"])
+
+    assert asked
+    assert not set(asked) & {program.name for program in toolchain.OLDER}
 
 
 def test_conformance_tests_are_of_the_release_of_the_programs() -> None:
