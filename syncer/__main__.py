@@ -224,6 +224,7 @@ async def _run(settings: values.Settings, options: argparse.Namespace) -> None:
         ports=wiring.Ports(),
         identity=os.environ.get("POD_NAME", ""),
         renew=lambda: renewal.renew(options.config, options.pki),
+        config=options.config,
     )
     task = asyncio.current_task()
     assert task is not None

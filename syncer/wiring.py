@@ -24,6 +24,7 @@ from syncer.controlplane import (
     dns,
     endpoints,
     exports,
+    followed,
     kubernetes_version,
     manifests,
     renewal,
@@ -68,6 +69,7 @@ class Syncer:
     """One syncer process. `host` and `virtual` are the credentials for the two API servers, `pki` the folder with certificates.
 
     `identity` is what it calls itself among several. `renew` renews the certificates in the folder; without it they stay as they are.
+    `config` is the document that the settings come from, to be followed.
     """
 
     def __init__(
@@ -81,13 +83,13 @@ class Syncer:
         ports: Ports,
         identity: str = "",
         renew: renewal.Renew | None = None,
+        config: Path | None = None,
     ) -> None:
         self.settings = settings
         self.table: Table = parse_table(settings.rules)
         plan.check(self.table)
-        self._manifests = manifests.parse(
-            dns.with_host_resolver(settings.manifests), where="controlPlane.coredns or experimental.deploy.vcluster"
-        )
+        self._manifests = _manifests(settings.manifests)
+        self._config = config
         self.metrics = Metrics()
         self._credentials = {"host": host, "virtual": virtual}
         self._pki = pki
@@ -230,6 +232,18 @@ class Syncer:
         await engine.started.wait()
         self._prepared.set()
         log.info("ready")
+        await self._follow_manifests()
+
+    async def _follow_manifests(self) -> None:
+        if self._config is None:
+            return
+        async for text in followed.manifests(self._config, self.settings.manifests):
+            try:
+                await manifests.apply(self.virtual, _manifests(text))
+            except (InvalidValue, KubeError) as error:
+                log.error("changed manifests are not applied: %s", error)
+            else:
+                log.info("changed manifests are applied")
 
     @staticmethod
     async def _gone(engine: Engine, key: Key) -> None:
@@ -386,6 +400,10 @@ class Syncer:
         task = asyncio.create_task(awaited())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _manifests(text: str) -> list[Object]:
+    return manifests.parse(dns.with_host_resolver(text), where="controlPlane.coredns or experimental.deploy.vcluster")
 
 
 def pod_ip() -> str:

@@ -104,6 +104,13 @@ vc-metrics-{{ .Release.Name }}
 
 {{/* The config document: the values as the syncer reads them, resolved, nothing left to decide. */}}
 {{- define "sublet.config" -}}
+{{ include "sublet.settings" . }}
+manifests: |
+  {{- include "sublet.manifests" . | nindent 2 }}
+{{- end -}}
+
+{{/* All of it but manifests, which the syncer follows while it runs. */}}
+{{- define "sublet.settings" -}}
 {{- $pods := .Values.sync.toHost.pods -}}
 {{- $hosts := $pods.rewriteHosts -}}
 cluster:
@@ -166,8 +173,6 @@ rules:
   {{- include "sublet.syncerRows" . | fromJsonArray | toYaml | nindent 2 }}
 dns:
   embedded: {{ .Values.controlPlane.coredns.embedded }}
-manifests: |
-  {{- include "sublet.manifests" . | nindent 2 }}
 {{- end -}}
 
 {{/* Who may come without credentials: health checks, and nothing else. The file's form has been final since 1.34. */}}

@@ -74,3 +74,19 @@ def test_a_paused_cluster_keeps_its_pods_and_comes_back_as_it_was(aging: Release
     assert {name: uid for name, uid in uids(aging).items() if name != aging.pod} == {
         name: uid for name, uid in before.items() if name != aging.pod
     }
+
+
+def test_an_upgrade_of_the_dns_server_replaces_that_alone(aging: Release) -> None:
+    before, dns = uids(aging), aging.tenant.within("kube-system")
+    upgrade(aging, "controlPlane.coredns.deployment.pods.labels.a=b", "controlPlane.service.annotations.a=b")
+
+    # The kubelet takes a minute or two to bring the changed document into the pod.
+    eventually(lambda: len(dns.names("pods", "--selector=k8s-app=kube-dns,a=b")) == 1, patience=180)
+    becomes(1, lambda: len(dns.names("pods", "--selector=k8s-app=kube-dns")))
+    becomes(stable(before), lambda: stable(uids(aging)))
+    assert aging.host.get("pod", aging.pod, "--namespace", aging.namespace)["metadata"]["uid"] == before[aging.pod]
+
+
+def stable(pods: dict[str, str]) -> dict[str, str]:
+    """Those that are no DNS server's."""
+    return {name: uid for name, uid in pods.items() if not name.startswith("coredns-")}

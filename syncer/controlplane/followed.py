@@ -1,0 +1,45 @@
+"""Manifests that values change while the control plane runs.
+
+The kubelet brings a changed config document into the pod within a minute or two. Whatever else is in it needs a new pod, which the chart
+then makes; a Deployment of CoreDNS does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from syncer import values
+from syncer.values import InvalidValue
+
+_EVERY = 5.0
+log = logging.getLogger(__name__)
+
+
+async def manifests(config: Path, known: str, *, every: float = _EVERY) -> AsyncIterator[str]:
+    """The manifests of the config document each time that they are others than before; `known` are those at the start.
+
+    A document that cannot be read counts as unchanged.
+    """
+    seen = 0
+    while True:
+        await asyncio.sleep(every)
+        try:
+            changed = _changed(config)
+            if changed == seen:
+                continue
+            settings, _ = values.load(config)
+        except (OSError, InvalidValue) as error:
+            log.warning("the config document cannot be read again: %s", error)
+            continue
+        seen = changed
+        if settings.manifests != known:
+            known = settings.manifests
+            yield known
+
+
+def _changed(file: Path) -> int:
+    """When the file was written last; the kubelet puts a new one in its place."""
+    return file.stat().st_mtime_ns
