@@ -1,8 +1,9 @@
 """The rights that the chart asks for: whole rule lists, by default and for each switch."""
 
 import pytest
+import yaml
 
-from tests.chart.rendering import Object, Refused, nested, render
+from tests.chart.rendering import CHART, Object, Refused, nested, render
 
 ALL = ["create", "delete", "get", "list", "patch", "update", "watch"]
 
@@ -179,3 +180,13 @@ def test_storage_classes_can_be_shown_or_not_whoever_schedules(base, wanted, sho
     sync = {"fromHost": {**base.get("sync", {}).get("fromHost", {}), "storageClasses": {"enabled": wanted}}}
     rules = [item["rules"] for item in render(base | {"sync": sync}).of("ClusterRole")]
     assert any(rule("storage.k8s.io", "storageclasses", READ) in found for found in rules) is shown
+
+
+def test_every_switch_of_the_rule_table_has_its_rules_here():
+    cluster_wide = {
+        "sync.fromHost.nodes.enabled",
+        "sync.fromHost.storageClasses.enabled",
+        "controlPlane.distro.k8s.scheduler.enabled",
+    }
+    rows = yaml.safe_load((CHART / "files" / "rules.yaml").read_text())
+    assert {row["toggle"] for row in rows} == {*BY_TOGGLE, *OFF_BY_DEFAULT, *cluster_wide}
