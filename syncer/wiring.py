@@ -88,7 +88,7 @@ class Syncer:
         self.settings = settings
         self.table: Table = parse_table(settings.rules)
         plan.check(self.table)
-        self._manifests = _manifests(settings.manifests)
+        self._manifests = followed.objects(settings.manifests)
         self._config = config
         self.metrics = Metrics()
         self._credentials = {"host": host, "virtual": virtual}
@@ -232,18 +232,8 @@ class Syncer:
         await engine.started.wait()
         self._prepared.set()
         log.info("ready")
-        await self._follow_manifests()
-
-    async def _follow_manifests(self) -> None:
-        if self._config is None:
-            return
-        async for text in followed.manifests(self._config, self.settings.manifests):
-            try:
-                await manifests.apply(self.virtual, _manifests(text))
-            except (InvalidValue, KubeError) as error:
-                log.error("changed manifests are not applied: %s", error)
-            else:
-                log.info("changed manifests are applied")
+        if self._config is not None:
+            await followed.apply_changes(self.virtual, self._config, self.settings.manifests)
 
     @staticmethod
     async def _gone(engine: Engine, key: Key) -> None:
@@ -400,10 +390,6 @@ class Syncer:
         task = asyncio.create_task(awaited())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-def _manifests(text: str) -> list[Object]:
-    return manifests.parse(dns.with_host_resolver(text), where="controlPlane.coredns or experimental.deploy.vcluster")
 
 
 def pod_ip() -> str:

@@ -12,10 +12,31 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from syncer import values
+from syncer.controlplane import dns
+from syncer.controlplane import manifests as applied
+from syncer.kube.client import Client
+from syncer.kube.errors import KubeError
+from syncer.names import Object
 from syncer.values import InvalidValue
 
 _EVERY = 5.0
 log = logging.getLogger(__name__)
+
+
+def objects(text: str) -> list[Object]:
+    """The objects of the manifests. Raises InvalidValue."""
+    return applied.parse(dns.with_host_resolver(text), where="controlPlane.coredns or experimental.deploy.vcluster")
+
+
+async def apply_changes(virtual: Client, config: Path, known: str) -> None:
+    """Applies manifests whenever they change, until cancelled. What cannot be applied is logged."""
+    async for text in manifests(config, known):
+        try:
+            await applied.apply(virtual, objects(text))
+        except (InvalidValue, KubeError) as error:
+            log.error("changed manifests are not applied: %s", error)
+        else:
+            log.info("changed manifests are applied")
 
 
 async def manifests(config: Path, known: str, *, every: float = _EVERY) -> AsyncIterator[str]:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tests.e2e import databases
 from tests.e2e.tenancy import CHART, Release, becomes, eventually, helm, host_kubectl, install, pod, remove, shell
-from tests.e2e.test_62_stores import written
-from tests.e2e.writing import Writer
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.long
 REPLICAS = "controlPlane.statefulSet.highAvailability.replicas"
-SILENCE = 15.0
-"""Seconds; a request that went to a pod that ends is tried again."""
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +29,10 @@ def aging(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relea
         remove(host_kubectl(), "vc", namespace)
 
 
-def upgrade(release: Release, *settings: str, values: str = "") -> None:
-    """Upgrades it to the default values with these; `values` is a file with more."""
+def upgrade(release: Release, *settings: str) -> None:
+    """Upgrades it to the default values with these."""
     pairs = [part for setting in settings for part in ("--set", setting)]
-    more = ["--values", values] if values else []
-    helm("upgrade", "vc", str(CHART), "--namespace", release.namespace, "--reset-values", "--wait", *more, *pairs)
+    helm("upgrade", "vc", str(CHART), "--namespace", release.namespace, "--reset-values", "--wait", *pairs)
 
 
 def uids(release: Release) -> dict[str, str]:
@@ -99,43 +90,3 @@ def test_an_upgrade_of_the_dns_server_replaces_that_alone(aging: Release) -> Non
 def stable(pods: dict[str, str]) -> dict[str, str]:
     """Those that are no DNS server's."""
     return {name: uid for name, uid in pods.items() if not name.startswith("coredns-")}
-
-
-def test_an_upgrade_of_two_pods_goes_one_after_the_other_and_the_api_answers_meanwhile(
-    lab: None, tmp_path: Path
-) -> None:
-    namespace, host = f"life-{uuid.uuid4().hex[:6]}", host_kubectl()
-    with databases.server("postgres") as server:
-        values = server.values()
-        values["controlPlane"]["statefulSet"]["highAvailability"] = {"replicas": 2}
-        file = written(values, tmp_path)
-        host("create", "namespace", namespace)
-        host.apply(server.secret(), namespace=namespace)
-        try:
-            release = install("vc", namespace, tmp_path, "--values", file)
-            before = uids(release)
-            with release.tenant_namespace("writing") as space, ThreadPoolExecutor() as pool:
-                with Writer(release.tenant.within(space)) as writer:
-                    rolling = pool.submit(upgrade, release, "logging.level=debug", values=file)
-                    longest = longest_silence(writer, rolling)
-                    rolling.result()
-                lost = writer.lost()
-            after = uids(release)
-        finally:
-            remove(host, "vc", namespace)
-
-    print(f"\nlongest time without an acknowledged write while both pods were replaced: {longest:.1f} s")
-    assert [name for name in ("vc-0", "vc-1") if before[name] == after[name]] == []
-    assert lost == []
-    assert longest <= SILENCE
-
-
-def longest_silence(writer: Writer, meanwhile: Future[None]) -> float:
-    """The longest time in which nothing was acknowledged."""
-    longest, made, since = 0.0, 0, time.monotonic()
-    while not meanwhile.done():
-        time.sleep(0.05)
-        if len(writer.made) > made:
-            made, since = len(writer.made), time.monotonic()
-        longest = max(longest, time.monotonic() - since)
-    return longest
