@@ -34,6 +34,8 @@ def test_the_owner_that_the_document_names_is_an_object_of_the_chart():
 def test_the_document_has_these_parts_and_no_others():
     assert set(render().config) == {
         "cluster",
+        "store",
+        "restore",
         "certificates",
         "kubeconfigs",
         "pods",
