@@ -12,7 +12,7 @@ MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: added}\ndata: {fro
 
 def test_init_containers_run_before_ours():
     pod = render(nested(f"{SET}.initContainers", [CONTAINER])).pod
-    assert [item["name"] for item in pod["initContainers"]][:2] == ["mine", "store"]
+    assert [item["name"] for item in pod["initContainers"]][:2] == ["mine", "pki"]
 
 
 def test_sidecars_run_beside_ours():

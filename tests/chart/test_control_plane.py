@@ -16,8 +16,8 @@ def flags(container):
 def test_the_syncer_starts_beside_the_api_server_and_the_controller_manager_after_it():
     pod = render().pod
     assert [(item["name"], item.get("restartPolicy")) for item in pod["initContainers"]] == [
-        ("store", "Always"),
         ("pki", None),
+        ("store", "Always"),
         ("syncer", "Always"),
         ("apiserver", "Always"),
     ]

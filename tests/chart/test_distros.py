@@ -63,7 +63,7 @@ def refusal(settings: Object) -> str:
 def test_one_container_takes_the_place_of_api_server_and_controllers(distro):
     pod = render(values(distro)).pod
 
-    assert [item["name"] for item in pod["initContainers"]] == ["store", "pki", "syncer"]
+    assert [item["name"] for item in pod["initContainers"]] == ["pki", "store", "syncer"]
     assert [item["name"] for item in pod["containers"]] == [distro]
 
 
@@ -71,7 +71,7 @@ def test_one_container_takes_the_place_of_api_server_and_controllers(distro):
 def test_its_api_server_is_told_what_the_default_one_is_told(distro):
     expected = upstream("apiserver")
     if distro == "k0s":  # these it has places of its own for
-        for flag in ("advertise-address", "etcd-servers", "secure-port"):
+        for flag in ("advertise-address", "etcd-prefix", "etcd-servers", "secure-port"):
             del expected[flag]
     given = flags(render(values(distro)), distro, "kube-apiserver")
 
