@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syncer.engine.leader import NAME, NAMESPACE
-from tests.e2e import databases
+from tests.e2e import databases, etcd_members
 from tests.e2e.objects import Object
 from tests.e2e.tenancy import CHART, Release, becomes, eventually, host_kubectl, install, remove
 from tests.e2e.test_62_stores import written
@@ -29,6 +29,7 @@ FORMS = {
     "postgres": Form(store="postgres"),
     "mysql": Form(store="mysql"),
     "external-etcd": Form(store="external-etcd"),
+    "deployed-etcd": Form(store=etcd_members.STORE),
     "postgres-contained": Form(store="postgres", contained=True),
 }
 
@@ -36,6 +37,9 @@ FORMS = {
 @contextlib.contextmanager
 def stored(store: str) -> Iterator[tuple[Object, list[Object]]]:
     """Values for a store that several pods can share, and what a release needs beside them in its namespace."""
+    if store == etcd_members.STORE:
+        yield etcd_members.values(3), []
+        return
     with databases.server(store) as server:
         yield server.values(), [server.secret()]
 
