@@ -421,11 +421,16 @@ async def test_after_a_restart_objects_without_a_virtual_one_are_swept_and_missi
 async def test_a_quiet_cluster_needs_no_corrections(sync: Running, caplog: pytest.LogCaptureFixture) -> None:
     await start(sync, "web")
     await sync.virtual.make(SERVICES, {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}})
+    engine = sync.syncer.engine
+    assert engine is not None
     await asyncio.sleep(0.5)
 
-    assert sync.syncer.engine is not None
+    async def quiet() -> bool:
+        return not len(engine.queue) and not engine.queue.busy
+
+    await eventually(quiet)  # what other tests have left is synchronised too
     caplog.set_level("INFO", "syncer.engine.sync")
-    corrections = await sync.syncer.engine.compare()
+    corrections = await engine.compare()
     found = [(record.object, record.actions) for record in caplog.records if record.message == "corrected"]  # type: ignore[attr-defined]
     assert (corrections, found) == (0, [])
 
