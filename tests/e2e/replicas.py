@@ -55,7 +55,8 @@ def pair(form: Form, folder: Path) -> Iterator[Release]:
         control["statefulSet"]["pods"] = {"labels": {"example.com/pair": namespace}}
         control["advanced"] = {"podDisruptionBudget": {"enabled": True}}
         host("create", "namespace", namespace)
-        host.apply(*beside, namespace=namespace)
+        if beside:
+            host.apply(*beside, namespace=namespace)
         try:
             yield install("vc", namespace, folder, "--values", written(values, folder), *contained)
         finally:
