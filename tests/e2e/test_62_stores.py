@@ -80,13 +80,7 @@ def kubectl(stored: Stored) -> Iterator[Kubectl]:
 
 
 def test_a_workload_runs_and_is_reached_by_its_service(kubectl: Kubectl) -> None:
-    space = kubectl.namespace
-    kubectl.apply(workload("Deployment", "web", web(), replicas=2), service("web", app="web"), namespace=space)
-    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
-    pod = min(kubectl.names("pods"))
-
-    eventually(lambda: kubectl.execute(pod, "curl -s --max-time 2 http://web/hostname") in kubectl.names("pods"))
-    assert "Started HTTP server" in kubectl("logs", pod)
+    serve(kubectl)
 
 
 def test_what_was_acknowledged_outlives_the_deaths_of_store_and_api_server(stored: Stored, kubectl: Kubectl) -> None:
@@ -103,6 +97,17 @@ def test_what_was_acknowledged_outlives_the_deaths_of_store_and_api_server(store
     assert writer.lost() == []
     again = {name: count - before[name] for name, count in restarts(stored.release).items()}
     assert again == dict.fromkeys(again, 0) | {"apiserver": 1} | ({"store": 1} if stored.inside else {})
+
+
+def serve(kubectl: Kubectl) -> None:
+    """Runs pods behind a Service, and looks that it leads to them and that they have logs."""
+    space = kubectl.namespace
+    kubectl.apply(workload("Deployment", "web", web(), replicas=2), service("web", app="web"), namespace=space)
+    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    pod = min(kubectl.names("pods"))
+
+    eventually(lambda: kubectl.execute(pod, "curl -s --max-time 2 http://web/hostname") in kubectl.names("pods"))
+    assert "Started HTTP server" in kubectl("logs", pod)
 
 
 def more(writer: Writer) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from lab import commands, images
 from tests.e2e import databases, processes
-from tests.e2e.objects import Object, service, workload
+from tests.e2e.objects import Object
 from tests.e2e.tenancy import (
     CHART,
     RESTRICTED,
@@ -30,7 +30,7 @@ from tests.e2e.tenancy import (
     shell,
     web,
 )
-from tests.e2e.test_62_stores import more, restarts, written
+from tests.e2e.test_62_stores import more, restarts, serve, written
 from tests.e2e.writing import Writer
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
@@ -96,13 +96,7 @@ def test_one_container_has_taken_the_place_of_api_server_and_controllers(running
 
 
 def test_a_workload_runs_and_is_reached_by_its_service(kubectl: Kubectl) -> None:
-    space = kubectl.namespace
-    kubectl.apply(workload("Deployment", "web", web(), replicas=2), service("web", app="web"), namespace=space)
-    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
-    name = min(kubectl.names("pods"))
-
-    eventually(lambda: kubectl.execute(name, "curl -s --max-time 2 http://web/hostname") in kubectl.names("pods"))
-    assert "Started HTTP server" in kubectl("logs", name)
+    serve(kubectl)
 
 
 def test_a_pod_speaks_to_the_api_with_a_token_that_lives_as_long_as_it_says(kubectl: Kubectl) -> None:
