@@ -51,6 +51,9 @@ class Queue:
 
     def add_later(self, key: Key, seconds: float) -> None:
         """Wants `key` looked at in `seconds`; the earlier of two wishes counts."""
+        if seconds <= 0:
+            self.add(key)  # pending from here on: a timer would leave a moment in which nobody seems to see to it
+            return
         loop = asyncio.get_running_loop()
         timer = self._timers.get(key)
         if key in self._queued or (timer is not None and timer.when() <= loop.time() + seconds):

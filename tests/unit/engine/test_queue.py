@@ -192,6 +192,13 @@ async def test_a_key_is_pending_while_somebody_will_see_to_it():
         assert queue.is_pending(B)
 
 
+async def test_a_key_that_is_wanted_at_once_is_pending_from_that_moment():
+    queue = Queue()
+    async with queue.alone(A):
+        queue.add_later(A, 0.0)
+    assert queue.is_pending(A)
+
+
 async def test_an_urgent_key_is_worked_on_before_those_that_came_earlier():
     queue = Queue()
     queue.add(B)
