@@ -25,8 +25,9 @@ RUNTIME = {  # what to look for -> the Debian package that has it
     "nsenter": "util-linux",
     "openssl": "openssl",
 }
+COMPILER = {"gcc": "gcc"}
 IMAGES = {
-    "gcc": "gcc",  # for small static programs
+    **COMPILER,  # for small static programs
     "buildah": "buildah",
     "debootstrap": "debootstrap",
 }
@@ -60,7 +61,7 @@ def ensure(wanted: dict[str, str]) -> None:
     packages = {package for command, package in wanted.items() if find(command) is None}
     if wanted is RUNTIME and not any((folder / "ptp").exists() for folder in CNI_FOLDERS):
         packages.add("containernetworking-plugins")
-    if wanted is IMAGES and "gcc" in packages:
+    if "gcc" in packages:
         packages.add("libc6-dev")
     if packages:
         _install(sorted(packages))

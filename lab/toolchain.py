@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab import packages
 from lab.errors import LabError
 
 MODULES = Path(__file__).parent / "tools"
@@ -33,6 +34,7 @@ class Program:
 
     `files` are data files in the program's own module that it needs at run time: they are copied beside the binary.
     `is_test` says that the package is one of tests, and the program what `go test -c` makes of it.
+    `cgo` says that the program holds parts in C: a compiler is needed, and the binary is static all the same.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Program:
     ldflags: str = ""
     files: tuple[str, ...] = field(default=(), repr=False)
     is_test: bool = field(default=False, repr=False)
+    cgo: bool = field(default=False, repr=False)
 
 
 _KUBERNETES_VERSION = (
@@ -63,7 +66,14 @@ def _kubernetes(name: str, package: str | None = None, *, minor: str = "") -> Pr
 
 PROGRAMS: tuple[Program, ...] = (
     Program(name="etcd", module="etcd", package="go.etcd.io/etcd/server/v3"),
-    Program(name="kine", module="kine", package="github.com/k3s-io/kine"),
+    # With the SQLite of its published image. The one that it has without C never empties its write-ahead log.
+    Program(
+        name="kine",
+        module="kine",
+        package="github.com/k3s-io/kine",
+        ldflags="-linkmode external -extldflags -static",
+        cgo=True,
+    ),
     _kubernetes("kube-apiserver"),
     _kubernetes("kube-controller-manager"),
     _kubernetes("kube-scheduler"),
@@ -110,6 +120,8 @@ PROGRAMS: tuple[Program, ...] = (
     ),
     Program(name="sample-apiserver", module="conformance", package="k8s.io/sample-apiserver"),
 )
+_STATIC = "netgo,osusergo,sqlite_omit_load_extension"
+"""Build tags that leave out what a static C library cannot do: look up names through plug-ins, load extensions."""
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 OLDER_MINORS = ("1.35",)
 """Minor versions of Kubernetes that a virtual cluster can have besides, oldest first."""
@@ -185,6 +197,10 @@ def _build_one(go: Path, program: Program, binary: Path, *, label: str) -> None:
     verb = ("test", "-c") if program.is_test else ("build",)
     command = [str(go), *verb, "-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", flags]
     environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
+    if program.cgo:
+        packages.ensure(packages.COMPILER)
+        command += ["-tags", _STATIC]
+        environment["CGO_ENABLED"] = "1"
     result = subprocess.run(
         [*command, "-o", str(unfinished), program.package],
         cwd=MODULES / program.module,

@@ -13,6 +13,7 @@ credentials of one are worth nothing at the other.
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import ssl
@@ -31,6 +32,7 @@ from tests.integration.certificates import Authority
 
 _START = 60.0  # seconds until a server must be ready
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+_STORE_TEMPLATE = Path(__file__).parents[2] / "chart" / "templates" / "control-plane" / "_store.tpl"
 
 CONTROLLERS = "*,-nodelifecycle,-nodeipam,-persistentvolume-binder,-attachdetach,-persistentvolume-expander,-ttl"
 
@@ -258,10 +260,16 @@ def _kine(folder: Path, url: str) -> list[str | Path]:
     folder.mkdir(exist_ok=True)
     return [
         toolchain.path("kine"),
-        f"--endpoint=sqlite://{folder}/state.db?_journal=WAL&cache=shared&_busy_timeout=30000",
+        f"--endpoint=sqlite://{folder}/state.db?{_chart_tuning()}",
         f"--listen-address={url.removeprefix('http://')}",
         "--metrics-bind-address=0",
     ]
+
+
+def _chart_tuning() -> str:
+    """The parameters of the chart's own data source."""
+    (found,) = re.findall(r'\$tuning := "([^"]+)"', _STORE_TEMPLATE.read_text())
+    return str(found)
 
 
 _STORES = {"etcd": _etcd, "kine": _kine}
