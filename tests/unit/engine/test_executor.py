@@ -188,14 +188,14 @@ async def test_a_second_choice_is_taken_when_the_first_is_invalid_and_the_key_is
         second = create({**body(), "data": {"second": "choice"}})
         await run(it, Attempt(action=create(), otherwise=(second,)))
         assert it.theirs("configmaps")["data"] == {"second": "choice"}
-        assert KEY in it.queue._timers
+        assert it.queue.is_pending(KEY)
 
 
 async def test_a_first_choice_that_is_accepted_needs_no_second():
     async with engine_of() as it:
         await run(it, Attempt(action=create(), otherwise=(create({**body(), "data": {}}),)))
         assert it.host.said == [f"create configmaps/{there()}"]
-        assert KEY not in it.queue._timers
+        assert not it.queue.is_pending(KEY)
 
 
 async def test_a_first_choice_may_be_worth_a_second_try():
@@ -203,7 +203,7 @@ async def test_a_first_choice_may_be_worth_a_second_try():
         it.host.refuse("create", "configmaps", invalid())
         await run(it, Attempt(action=create(), otherwise=(create({**body(), "data": {}}),), again=0.5))
         assert it.theirs("configmaps")["data"] == {"a": "b"}
-        assert KEY not in it.queue._timers
+        assert not it.queue.is_pending(KEY)
 
 
 async def test_a_first_choice_refused_twice_gives_way_to_the_second():
