@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,6 +22,8 @@ CLUSTER = "vc"
 HOST_NAMESPACE = "hns"
 SPACE = "shop"
 OWNER: Object = {"apiVersion": "v1", "kind": "ConfigMap", "name": "vc-owner-vc", "uid": "owner-uid"}
+SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+"""What Kubernetes takes for the name of most objects, but for its length."""
 RULES = Path(__file__).parents[2] / "chart" / "files" / "rules.yaml"
 
 
@@ -46,7 +49,9 @@ def rule(resource: str) -> Rule:
 class FakeWorld:
     """Surroundings that say what a test wants them to say; by default everything exists, is on the host and is used."""
 
-    all_namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
+    all_namespaces: dict[str, dict[str, str]] = field(
+        default_factory=lambda: {SPACE: {"kubernetes.io/metadata.name": SPACE}}
+    )
     all_services: dict[str, list[ServiceView]] = field(default_factory=dict)
     dns: str | None = "10.96.0.10"
     nodes: frozenset[str] = frozenset()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,8 +21,7 @@ from syncer.names import (
     namespace_label,
     token_secret_name,
 )
-
-SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+from tests.unit.builders import SUBDOMAIN
 
 # Few letters and the separator itself: most examples are near misses of each other.
 _label = st.lists(st.sampled_from(["a", "b", "x", "0", "-x-", "-"]), min_size=1, max_size=8).map("".join)

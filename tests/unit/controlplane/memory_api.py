@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from syncer.kube.client import Client
 from syncer.kube.transport import Response
 from syncer.names import Object
+from tests.unit.builders import merged
 from tests.unit.kube.doubles import MockTransport, NoCredentials, Request, answer, refusal
 
 
@@ -54,7 +54,7 @@ class MemoryApi:
         expected = request.json.get("metadata", {}).get("resourceVersion")
         if expected not in (None, found["metadata"]["resourceVersion"]):
             return refusal(409, "Conflict")
-        return answer(self.put(request.path, _merge(found, request.json)))
+        return answer(self.put(request.path, merged(found, request.json)))
 
     def _create(self, request: Request) -> Response:
         parts = request.path.split("/")
@@ -66,15 +66,3 @@ class MemoryApi:
         if path in self.objects:
             return refusal(409, "AlreadyExists")
         return answer(self.put(path, request.json), 201)
-
-
-def _merge(target: Any, patch: Any) -> Any:
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = _merge(result.get(key), value)
-    return result

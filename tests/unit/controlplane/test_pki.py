@@ -9,18 +9,15 @@ import stat
 
 import pytest
 import yaml
-from cryptography import x509
 
 from syncer.controlplane import pki, store
 from syncer.controlplane.renewal import State
 from syncer.controlplane.server_names import server_names
 from syncer.values import InvalidValue, parse
+from tests.unit.controlplane.keys import CERTS, NOW, SECRETS, certificate, config, content, names
 from tests.unit.controlplane.memory_api import MemoryApi
 from tests.unit.kube.doubles import refusal
 
-NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
-SECRETS = "/api/v1/namespaces/team/secrets"
-CERTS = f"{SECRETS}/alpha-certs"
 FILES = {
     *("ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "sa.key", "sa.pub"),
     *("apiserver.crt", "apiserver.key", "apiserver-kubelet-client.crt", "apiserver-kubelet-client.key"),
@@ -33,65 +30,6 @@ FILES = {
     ),
     *("ca-signing.crt", "renewal.json"),
 }
-
-
-def config(**cluster):
-    return {
-        "cluster": {
-            "name": "alpha",
-            "namespace": "team",
-            "domain": "cluster.local",
-            "service": "alpha",
-            "owner": {"apiVersion": "v1", "kind": "ConfigMap", "name": "vc-owner-alpha"},
-            "workloadServiceAccount": "vc-workload-alpha",
-            "store": "database.embedded",
-            "serviceCIDR": "",
-            "extraSANs": [],
-            **cluster,
-        },
-        "kubeconfigs": [
-            {
-                "secret": "vc-alpha",
-                "namespace": "team",
-                "context": "",
-                "server": "https://alpha.team.svc",
-                "insecure": False,
-                "serviceAccount": None,
-            }
-        ],
-    }
-
-
-@pytest.fixture
-def api():
-    memory = MemoryApi()
-    memory.put("/api/v1/namespaces/team/configmaps/vc-owner-alpha", {"metadata": {"uid": "owner"}})
-    spec = {"type": "ClusterIP", "clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9", "fd00:0::9"]}
-    memory.put("/api/v1/namespaces/team/services/alpha", {"spec": spec})
-    return memory
-
-
-@pytest.fixture
-def run(api, tmp_path):
-    async def run(document=None, *, now=NOW, environment=None, patience=0.0, again=False):
-        out = tmp_path / "pki"
-        await pki.run(document or config(), api.client, out, environment or {}, again=again, now=now, patience=patience)
-        return out
-
-    return run
-
-
-def certificate(path):
-    return x509.load_pem_x509_certificate(path.read_bytes())
-
-
-def content(api, key="ca.crt", secret=CERTS):
-    return base64.b64decode(api.objects[secret]["data"][key])
-
-
-def names(path):
-    alternatives = certificate(path).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return {str(name.value) for name in alternatives}
 
 
 async def test_exactly_the_files_that_the_control_plane_reads_are_written(run):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import socket
 import ssl
-import threading
 
 import pytest
 from cryptography import x509
@@ -13,6 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from syncer.controlplane.certificates import Authority, Leaf, Lifetimes, Pair, new_signing_key, public_half
+from tests.unit.controlplane.handshakes import handshake
 
 NOW = dt.datetime.now(dt.UTC)
 LIFE = Lifetimes()
@@ -30,61 +29,29 @@ def authority(ca):
     return Authority(ca)
 
 
-def strict_context(purpose, ca, pair, folder):
-    """As Python 3.13 makes it by default: with RFC 5280 checks."""
-    folder.mkdir()
-    (folder / "ca").write_bytes(ca.certificate)
-    (folder / "pair").write_bytes(pair.certificate + pair.key)
-    context = ssl.create_default_context(purpose, cafile=str(folder / "ca"))
-    context.verify_flags |= ssl.VERIFY_X509_STRICT
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_cert_chain(folder / "pair")
-    return context
-
-
-def handshake(ca, server, client, folder, name="localhost"):
-    """What the server sees of the client, after both have checked the other strictly."""
-    serving = strict_context(ssl.Purpose.CLIENT_AUTH, ca, server, folder / "server")
-    calling = strict_context(ssl.Purpose.SERVER_AUTH, ca, client, folder / "client")
-    ours, theirs = socket.socketpair()
-    seen: list[object] = []
-
-    def serve():
-        try:
-            with serving.wrap_socket(theirs, server_side=True) as connection:
-                seen.append(connection.getpeercert())
-                connection.sendall(b"x")
-        except OSError as error:
-            seen.append(error)
-            theirs.close()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        with calling.wrap_socket(ours, server_hostname=name) as connection:
-            connection.recv(1)
-    finally:
-        thread.join()
-    return seen[0]
+def handshake_under(ca, server, client, folder, name="localhost"):
+    return handshake(
+        server, client, server_trusts=ca.certificate, client_trusts=ca.certificate, folder=folder, name=name
+    )
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "pod-0.a.svc"])
 def test_a_strict_handshake_succeeds(ca, authority, tmp_path, name):
     server, client = (authority.issue(leaf, LIFE.leaf, NOW) for leaf in (SERVER, CLIENT))
-    subject = handshake(ca, server, client, tmp_path, name)["subject"]
+    subject = handshake_under(ca, server, client, tmp_path, name)["subject"]
     assert subject == ((("organizationName", "system:masters"),), (("commonName", "kubernetes-admin"),))
 
 
 def test_a_name_that_is_not_in_the_certificate_fails_the_handshake(ca, authority, tmp_path):
     server, client = (authority.issue(leaf, LIFE.leaf, NOW) for leaf in (SERVER, CLIENT))
     with pytest.raises(ssl.SSLCertVerificationError):
-        handshake(ca, server, client, tmp_path, "elsewhere")
+        handshake_under(ca, server, client, tmp_path, "elsewhere")
 
 
 def test_a_servers_certificate_is_none_for_a_client(ca, authority, tmp_path):
     server = authority.issue(SERVER, LIFE.leaf, NOW)
     with pytest.raises(ssl.SSLError, match="UNSUPPORTED_CERTIFICATE"):
-        handshake(ca, server, server, tmp_path)
+        handshake_under(ca, server, server, tmp_path)
 
 
 def test_a_new_leaf_is_good(authority):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import json
 
@@ -12,19 +11,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from syncer.controlplane import pki
 from syncer.values import InvalidValue
-from tests.unit.controlplane.memory_api import MemoryApi
-from tests.unit.controlplane.test_pki import NOW, SECRETS, config
+from tests.unit.controlplane.keys import NOW, SECRETS, certificate, config, content, names
 
 CERTS = f"{SECRETS}/alpha-etcd-certs"
 FILES = {f"{name}.{kind}" for name in ("ca", "server", "member", "client") for kind in ("crt", "key")}
-
-
-@pytest.fixture
-def api():
-    memory = MemoryApi()
-    memory.put("/api/v1/namespaces/team/configmaps/vc-owner-alpha", {"metadata": {"uid": "owner"}})
-    memory.put("/api/v1/namespaces/team/services/alpha", {"spec": {"clusterIP": "10.96.0.9"}})
-    return memory
 
 
 @pytest.fixture
@@ -36,10 +26,6 @@ def run(api, tmp_path):
         return out / "etcd"
 
     return run
-
-
-def certificate(path):
-    return x509.load_pem_x509_certificate(path.read_bytes())
 
 
 async def test_they_lie_in_a_secret_of_their_own_and_in_a_folder_beside_the_others(run, api):
@@ -65,10 +51,7 @@ async def test_its_ca_signs_nothing_else(run):
 
 
 async def test_the_servers_certificate_names_every_member_there_may_ever_be(run):
-    found = certificate(await run() / "server.crt").extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    assert {str(name.value) for name in found.value} == {
-        *("*.alpha-etcd-headless.team.svc", "localhost", "127.0.0.1", "::1")
-    }
+    assert names(await run() / "server.crt") == {*("*.alpha-etcd-headless.team.svc", "localhost", "127.0.0.1", "::1")}
 
 
 @pytest.mark.parametrize("name", ["member", "client"])
@@ -89,7 +72,7 @@ async def test_they_are_renewed_with_the_others(run, api):
 
     changed = {name for name in FILES if (folder / name).read_bytes() != before[name]}
     assert changed == FILES - {"ca.crt", "ca.key"}
-    assert base64.b64decode(api.objects[CERTS]["data"]["server.crt"]) == (folder / "server.crt").read_bytes()
+    assert content(api, "server.crt", CERTS) == (folder / "server.crt").read_bytes()
 
 
 async def test_a_secret_that_somebody_has_deleted_is_put_back_while_the_control_plane_runs(run, api):
@@ -97,7 +80,7 @@ async def test_a_secret_that_somebody_has_deleted_is_put_back_while_the_control_
     before = (folder / "ca.key").read_bytes()
     del api.objects[CERTS]
     await run(again=True)
-    assert base64.b64decode(api.objects[CERTS]["data"]["ca.key"]) == before
+    assert content(api, "ca.key", CERTS) == before
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 5), (3, 3)])

@@ -11,9 +11,7 @@ from cryptography import x509
 from syncer.controlplane.certificates import Authority, Pair, split
 from syncer.controlplane.renewal import State
 from syncer.values import InvalidValue
-from tests.unit.controlplane.test_pki import CERTS, NOW, SECRETS, api, certificate, config, content, run
-
-__all__ = ["api", "run"]
+from tests.unit.controlplane.keys import CERTS, NOW, SECRETS, certificate, config, content
 
 COMPANY = f"{SECRETS}/company"
 YEARS = dt.timedelta(days=700)

@@ -11,7 +11,7 @@ import pytest
 from syncer.controlplane import renewal
 from syncer.controlplane.renewal import Follower, Renewal, State
 from syncer.values import parse
-from tests.unit.controlplane.test_pki import config
+from tests.unit.controlplane.keys import config
 
 HOUR = 3600.0
 

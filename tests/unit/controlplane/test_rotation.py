@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import socket
-import ssl
-import threading
 
 import pytest
 from cryptography import x509
@@ -15,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from syncer.controlplane import material, rotation
 from syncer.controlplane.certificates import Authority, Leaf, Lifetimes, Pair, split
 from syncer.values import InvalidValue
+from tests.unit.controlplane.handshakes import handshake
 
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 LATER = NOW + dt.timedelta(seconds=1)
@@ -46,42 +44,16 @@ def new(both):
     return material.complete(rotation.finished(both, WANTED), WANTED, LATER)
 
 
-def shake_hands(server, client, *, server_trusts, client_trusts, folder):
-    """Whether both sides are content, checking as strictly as Python does by default since 3.13."""
-    for name, content in {"s": server, "c": client, "st": server_trusts, "ct": client_trusts}.items():
-        (folder / name).write_bytes(content)
-    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(folder / "st"))
-    serving.verify_mode = ssl.CERT_REQUIRED
-    serving.load_cert_chain(folder / "s")
-    calling = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(folder / "ct"))
-    calling.load_cert_chain(folder / "c")
-    for context in (serving, calling):
-        context.verify_flags |= ssl.VERIFY_X509_STRICT
-    ours, theirs = socket.socketpair()
-    outcome = []
-
-    def serve():
-        try:
-            with serving.wrap_socket(theirs, server_side=True) as connection:
-                connection.sendall(b"x")
-                outcome.append(True)
-        except OSError:
-            theirs.close()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
+def shake_hands(server, client, **trusted):
+    """Whether both sides are content."""
     try:
-        with calling.wrap_socket(ours, server_hostname="localhost") as connection:
-            connection.recv(1)
+        return isinstance(handshake(server, client, **trusted), dict)
     except OSError:
         return False
-    finally:
-        thread.join()
-    return outcome == [True]
 
 
 def pair(files, leaf):
-    return files[f"{leaf}.crt"] + files[f"{leaf}.key"]
+    return Pair(files[f"{leaf}.crt"], files[f"{leaf}.key"])
 
 
 @pytest.mark.parametrize("server", ["old", "both"])

@@ -10,19 +10,10 @@ from syncer.engine.leader import Leader, LostLeadership
 from syncer.kube.errors import Unreachable
 from syncer.values import Leadership
 from tests.unit.controlplane.memory_api import MemoryApi
+from tests.unit.kube.doubles import Clock
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/sublet-syncer"
 TERMS = Leadership(lease_duration=15, renew_deadline=10, retry_period=2)
-
-
-class Clock:
-    """Stands still unless told otherwise."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -32,7 +23,7 @@ def api():
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture

@@ -9,12 +9,11 @@ import pytest
 from syncer.engine.warnings import Warnings, timestamp
 from syncer.kube.errors import NotFound, Unreachable
 from syncer.plan.actions import Warn
-from tests.unit.builders import key, virtual
+from tests.unit.builders import SUBDOMAIN, key, virtual
 from tests.unit.engine.fakes import FakeServer, failing
 
 POD = virtual("pods")
 WARNING = Warn(key=key("pods"), reason="SyncError", message="the host refused it")
-SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 def told_by(server, **more):

@@ -137,6 +137,16 @@ class NoCredentials(Credentials):
         super().__init__("https://server", ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), token=token)
 
 
+class Clock:
+    """Seconds that pass when told."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class MemorySink:
     """A sink that keeps objects by (namespace, name), and a line for every call in `calls`."""
 

@@ -12,21 +12,12 @@ import yaml
 
 from syncer.kube.credentials import Credentials, CredentialsError, tls_context
 from tests.integration.certificates import Authority
+from tests.unit.kube.doubles import Clock
 
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return Authority(tmp_path_factory.mktemp("pki")).certificate.read_bytes()
-
-
-class Clock:
-    """Seconds that pass when told."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def from_file(path: Path, clock: Clock) -> Credentials:

@@ -18,6 +18,7 @@ from tests.unit.kube.doubles import (
     CONFIGMAPS,
     SILENCE,
     Answer,
+    Clock,
     Handler,
     MemorySink,
     MockTransport,
@@ -34,16 +35,6 @@ from tests.unit.kube.doubles import (
 )
 
 QUICK = 0.01  # seconds of silence that a test waits for
-
-
-class Clock:
-    """Seconds that pass when told."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class World:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from syncer.names import token_secret_name
 from syncer.rules.events import is_told, to_virtual
-from tests.unit.builders import HOST_NAMESPACE, context, key, there, virtual
-
-SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+from tests.unit.builders import HOST_NAMESPACE, SUBDOMAIN, context, key, there, virtual
 
 
 def host_event(name="web-x-shop-x-vc.17abc", **fields):

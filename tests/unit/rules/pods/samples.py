@@ -1,16 +1,16 @@
-"""Pods as a virtual API server stores them, a world for them to live in, and an API server's way with patches."""
+"""Pods as a virtual API server stores them, and an API server's way with patches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from syncer.names import Key, Object
-from syncer.rules.context import Context, ServiceView
+from syncer.rules.context import Context
 from syncer.rules.metadata import MetadataRules
 from syncer.rules.pods import PodPatch
 from syncer.values import Cluster, Metadata, Nodes, Pods, RewriteHosts, Settings
+from tests.unit.builders import FakeWorld
 
 KEY = Key("pods", "shop", "web-0")
 OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "vc-owner-alpha", "uid": "owner-uid"}
@@ -24,54 +24,8 @@ CLUSTER = Cluster(
 )
 
 
-@dataclass
-class World:
-    """Surroundings that say what a test wants them to say."""
-
-    all_namespaces: dict[str, dict[str, str]] = field(
-        default_factory=lambda: {"shop": {"kubernetes.io/metadata.name": "shop"}}
-    )
-    all_services: dict[str, list[ServiceView]] = field(default_factory=dict)
-    dns: str | None = "10.96.0.10"
-    nodes: frozenset[str] = frozenset()
-    resources: frozenset[str] = frozenset()
-
-    def namespaces(self) -> Mapping[str, Mapping[str, str]]:
-        return self.all_namespaces
-
-    def services(self, namespace: str) -> Iterable[ServiceView]:
-        return self.all_services.get(namespace, [])
-
-    def api_address(self) -> str:
-        return "10.96.0.1"
-
-    def dns_address(self) -> str | None:
-        return self.dns
-
-    def has_node(self, name: str) -> bool:
-        return name in self.nodes
-
-    def host_resources(self, node: str) -> frozenset[str]:
-        return self.resources
-
-    def host_volume(self, name: str) -> Object | None:
-        return None
-
-    def has_own_endpoints(self, namespace: str, service: str) -> bool:
-        return False
-
-    def exists(self, key: Key) -> bool:
-        return True
-
-    def on_host(self, key: Key) -> bool:
-        return True
-
-    def used(self, key: Key) -> bool:
-        return True
-
-
 def context(
-    world: World | None = None,
+    world: FakeWorld | None = None,
     *,
     pods: Pods | None = None,
     nodes: Nodes | None = None,
@@ -88,7 +42,7 @@ def context(
         metadata=metadata
         or Metadata(deny_labels=("argocd.argoproj.io/*",), deny_annotations=("argocd.argoproj.io/*",)),
     )
-    return Context(settings, MetadataRules("alpha", settings.metadata), world or World(), OWNER)
+    return Context(settings, MetadataRules("alpha", settings.metadata), world or FakeWorld(), OWNER)
 
 
 def rewriting() -> Context:

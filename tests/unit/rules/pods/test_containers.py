@@ -7,7 +7,8 @@ import pytest
 from syncer.rules.context import ServiceView
 from syncer.rules.pods import to_host
 from syncer.values import Pods
-from tests.unit.rules.pods.samples import KEY, World, container, context, pod, with_env
+from tests.unit.builders import FakeWorld
+from tests.unit.rules.pods.samples import KEY, container, context, pod, with_env
 
 HTTP = {"name": "http", "port": 80, "protocol": "TCP"}
 REDIS = ServiceView("redis-master", "10.96.0.9", ({"port": 6379, "protocol": "TCP"},))
@@ -24,7 +25,7 @@ API = {
 
 
 def world(*services, namespace="shop"):
-    return World(all_services={namespace: list(services)})
+    return FakeWorld(all_services={namespace: list(services)})
 
 
 def variables(virtual, surroundings=None, kind="containers"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from syncer.rules.pods import to_host, waiting_for
-from tests.unit.rules.pods.samples import KEY, World, context, pod
+from tests.unit.builders import FakeWorld
+from tests.unit.rules.pods.samples import KEY, context, pod
 
 SEARCHES = ["shop.svc.cluster.local", "svc.cluster.local", "cluster.local"]
 
@@ -73,16 +74,16 @@ def test_the_search_list_stays_within_2048_characters():
 
 
 def test_a_pod_waits_for_the_dns_server_it_needs():
-    assert "DNS" in waiting_for(pod(), context(World(dns=None)))
+    assert "DNS" in waiting_for(pod(), context(FakeWorld(dns=None)))
 
 
 @pytest.mark.parametrize("spec", [{"dnsPolicy": "Default"}, {"hostNetwork": True}])
 def test_a_pod_does_not_wait_for_a_dns_server_it_does_not_need(spec):
-    assert waiting_for(pod(**spec), context(World(dns=None))) is None
+    assert waiting_for(pod(**spec), context(FakeWorld(dns=None))) is None
 
 
 def test_a_pod_does_not_wait_where_no_dns_server_is_brought_along():
-    assert waiting_for(pod(), context(World(dns=None), manifests="")) is None
+    assert waiting_for(pod(), context(FakeWorld(dns=None), manifests="")) is None
 
 
 def test_a_pod_without_obstacle_waits_for_nothing():
@@ -90,9 +91,9 @@ def test_a_pod_without_obstacle_waits_for_nothing():
 
 
 def test_a_pod_waits_for_the_node_that_its_author_chose():
-    reason = waiting_for(pod(nodeName="node-7"), context(World(nodes=frozenset({"node-1"}))))
+    reason = waiting_for(pod(nodeName="node-7"), context(FakeWorld(nodes=frozenset({"node-1"}))))
     assert "node-7" in reason
 
 
 def test_a_pod_on_a_known_node_waits_for_nothing():
-    assert waiting_for(pod(nodeName="node-1"), context(World(nodes=frozenset({"node-1"})))) is None
+    assert waiting_for(pod(nodeName="node-1"), context(FakeWorld(nodes=frozenset({"node-1"})))) is None

@@ -6,7 +6,8 @@ import pytest
 
 from syncer.names import identify, namespace_label
 from syncer.rules.pods import to_host
-from tests.unit.rules.pods.samples import KEY, OWNER, World, context, pod
+from tests.unit.builders import FakeWorld
+from tests.unit.rules.pods.samples import KEY, OWNER, context, pod
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 DAEMON_SET = "cluster-autoscaler.kubernetes.io/daemonset-pod"
@@ -53,7 +54,7 @@ def test_an_annotation_with_a_key_of_ours_does_not_reach_the_host(key):
 
 
 def test_a_pod_carries_the_labels_of_its_namespace():
-    world = World(all_namespaces={"shop": {"team": "red"}, "other": {"tier": "x"}})
+    world = FakeWorld(all_namespaces={"shop": {"team": "red"}, "other": {"tier": "x"}})
     labels = metadata(pod(), world=world)["labels"]
     assert labels[namespace_label("team")] == "red"
     assert namespace_label("tier") not in labels

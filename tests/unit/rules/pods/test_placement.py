@@ -7,7 +7,8 @@ import pytest
 from syncer.names import namespace_label
 from syncer.rules.pods import to_host
 from syncer.values import Nodes, Pods, Toleration
-from tests.unit.rules.pods.samples import KEY, World, context, not_ready, pod
+from tests.unit.builders import FakeWorld
+from tests.unit.rules.pods.samples import KEY, context, not_ready, pod
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -68,7 +69,7 @@ def test_an_empty_namespace_selector_means_all_namespaces_of_this_cluster():
 
 
 def test_namespaces_and_a_selector_together_mean_their_union():
-    world = World(all_namespaces={"shop": {}, "a": {"team": "red"}, "b": {"team": "blue"}, "c": {"team": "red"}})
+    world = FakeWorld(all_namespaces={"shop": {}, "a": {"team": "red"}, "b": {"team": "blue"}, "c": {"team": "red"}})
     selector = {"matchLabels": {"team": "red"}}
     term = translated(
         {"labelSelector": APP, "topologyKey": HOST, "namespaces": ["b"], "namespaceSelector": selector}, world

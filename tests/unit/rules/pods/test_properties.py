@@ -13,7 +13,8 @@ from syncer.names import Key, Object, token_secret_name
 from syncer.rules.context import Context, ServiceView
 from syncer.rules.pods import carried, patches, status, to_host, tokens
 from syncer.values import Nodes, Pods, RewriteHosts, Toleration
-from tests.unit.rules.pods.samples import World, api_access, applied, context, pod, stored
+from tests.unit.builders import FakeWorld
+from tests.unit.rules.pods.samples import api_access, applied, context, pod, stored
 
 NAMES = st.sampled_from(["a", "db", "web-0", "kube-root-ca.crt", "x-x-y", "n" * 60])
 LABELS = st.dictionaries(
@@ -136,7 +137,7 @@ def key_of(virtual: Object) -> Key:
     return Key("pods", "shop", virtual["metadata"]["name"])
 
 
-world = World(
+world = FakeWorld(
     all_namespaces={"shop": {"team": "red"}, "db": {"app": "1"}},
     all_services={"shop": [ServiceView("db", "10.96.0.9", ({"name": "sql", "port": 5432, "protocol": "TCP"},))]},
 )

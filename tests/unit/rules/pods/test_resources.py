@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from syncer.rules.pods import to_host
-from tests.unit.rules.pods.samples import KEY, World, context, pod
+from tests.unit.builders import FakeWorld
+from tests.unit.rules.pods.samples import KEY, context, pod
 
 ASKED = {
     "requests": {"cpu": "1", "example.com/gpu": "1", "tenant.example/licence": "2"},
     "limits": {"example.com/gpu": "1", "tenant.example/licence": "2"},
 }
-WORLD = World(resources=frozenset({"cpu", "memory", "example.com/gpu"}))
+WORLD = FakeWorld(resources=frozenset({"cpu", "memory", "example.com/gpu"}))
 
 
 def resources_on_host(world, *, schedules):

@@ -12,7 +12,8 @@ from syncer.rules.context import Context, ServiceView
 from syncer.rules.pods import patches, to_host
 from syncer.rules.pods.updates import is_pending
 from syncer.values import Nodes, Pods, Toleration
-from tests.unit.rules.pods.samples import KEY, World, applied, container, context, not_ready, pod, stored
+from tests.unit.builders import FakeWorld
+from tests.unit.rules.pods.samples import KEY, applied, container, context, not_ready, pod, stored
 
 GATE = "example.org/lb"
 
@@ -86,8 +87,8 @@ def test_topology_labels_that_come_with_the_virtual_binding_are_not_sent():
 
 
 def test_labels_of_the_namespace_are_followed():
-    host = stored(to_host(KEY, pod(), context(World(all_namespaces={"shop": {"team": "red", "tier": "x"}}))))
-    rules = context(World(all_namespaces={"shop": {"team": "blue"}}))
+    host = stored(to_host(KEY, pod(), context(FakeWorld(all_namespaces={"shop": {"team": "red", "tier": "x"}}))))
+    rules = context(FakeWorld(all_namespaces={"shop": {"team": "blue"}}))
     [(_, body)] = sent(pod(), pod(), rules, host)
     assert body["metadata"]["labels"] == {namespace_label("team"): "blue", namespace_label("tier"): None}
 
@@ -288,7 +289,7 @@ def test_a_text_that_only_an_ephemeral_container_reads_is_stored_before_it_start
 def test_services_that_come_and_go_do_not_change_a_running_pod():
     service = ServiceView("db", "10.96.0.9", ({"port": 1, "protocol": "TCP"},))
     assert (
-        sent(pod(), pod(), context(World(all_services={"shop": [service]})), stored(to_host(KEY, pod(), context())))
+        sent(pod(), pod(), context(FakeWorld(all_services={"shop": [service]})), stored(to_host(KEY, pod(), context())))
         == []
     )
 
