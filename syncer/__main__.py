@@ -212,16 +212,18 @@ async def _carry(settings: values.Settings, options: argparse.Namespace) -> int:
 
 
 async def _run(settings: values.Settings, options: argparse.Namespace) -> None:
-    from syncer import wiring
     from syncer.controlplane import renewal
+    from syncer.wiring.servers import Ports
+    from syncer.wiring.surroundings import pod_ip
+    from syncer.wiring.syncer import Syncer
 
-    syncer = wiring.Syncer(
+    syncer = Syncer(
         settings,
         host=Credentials.in_cluster(),
         virtual=Credentials.from_kubeconfig(options.pki / "syncer.conf"),
         pki=options.pki,
-        pod_ip=wiring.pod_ip(),
-        ports=wiring.Ports(),
+        pod_ip=pod_ip(),
+        ports=Ports(),
         identity=os.environ.get("POD_NAME", ""),
         renew=lambda: renewal.renew(options.config, options.pki),
         config=options.config,

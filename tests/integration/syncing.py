@@ -16,7 +16,8 @@ from syncer.kube.errors import KubeError, NotFound
 from syncer.kube.resource import Resource
 from syncer.names import MANAGED_BY, Object, host_name
 from syncer.values import parse
-from syncer.wiring import Ports, Syncer
+from syncer.wiring.servers import Ports
+from syncer.wiring.syncer import Syncer
 from tests.integration.conftest import ApiServerPair
 from tests.integration.servers import free_port
 

@@ -58,7 +58,7 @@ async def replicas(api_server_pair: ApiServerPair, monkeypatch: pytest.MonkeyPat
     async def idle(*_: object) -> None:
         """Here the webhooks listen on two ports, and each would put the other's away; in two pods they are the same."""
 
-    monkeypatch.setattr("syncer.wiring.admission.keep", idle)
+    monkeypatch.setattr("syncer.wiring.servers.admission.keep", idle)
     async with contextlib.AsyncExitStack() as all_:
         host, virtual = await all_.enter_async_context(sides(api_server_pair, f"t-{uuid.uuid4().hex[:6]}"))
         config = document(host.space, leadership=TERMS, **EMBEDDED)

@@ -9,10 +9,12 @@ import pytest
 import yaml
 
 from syncer import __main__ as program
-from syncer import wiring
 from syncer.controlplane import renewal
 from syncer.kube.credentials import Credentials
 from syncer.values import InvalidValue, parse
+from syncer.wiring.servers import Ports
+from syncer.wiring.surroundings import pod_ip
+from syncer.wiring.syncer import Syncer
 from tests.unit.builders import rows
 from tests.unit.kube.doubles import NoCredentials
 from tests.unit.test_values import LEAST
@@ -21,16 +23,16 @@ from tests.unit.test_values import LEAST
 def test_a_pod_that_does_not_know_its_address_does_not_start(monkeypatch):
     monkeypatch.delenv("POD_IP", raising=False)
     with pytest.raises(InvalidValue, match="POD_IP"):
-        wiring.pod_ip()
+        pod_ip()
     monkeypatch.setenv("POD_IP", "192.0.2.1")
-    assert wiring.pod_ip() == "192.0.2.1"
+    assert pod_ip() == "192.0.2.1"
 
 
 def syncer(tmp_path, **document):
-    ports = wiring.Ports(health=0, kubelet=0, admission=0)
+    ports = Ports(health=0, kubelet=0, admission=0)
     settings = parse({**LEAST, "rules": list(rows()), **document})
     nobody: Credentials = NoCredentials()
-    return wiring.Syncer(settings, host=nobody, virtual=nobody, pki=tmp_path, pod_ip="192.0.2.1", ports=ports)
+    return Syncer(settings, host=nobody, virtual=nobody, pki=tmp_path, pod_ip="192.0.2.1", ports=ports)
 
 
 async def test_a_syncer_that_has_just_been_made_is_not_ready(tmp_path):
