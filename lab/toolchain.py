@@ -123,7 +123,7 @@ PROGRAMS: tuple[Program, ...] = (
 _STATIC = "netgo,osusergo,sqlite_omit_load_extension"
 """Build tags that leave out what a static C library cannot do: look up names through plug-ins, load extensions."""
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
-OLDER_MINORS = ("1.35",)
+OLDER_MINORS = ("1.33", "1.34", "1.35")
 """Minor versions of Kubernetes that a virtual cluster can have besides, oldest first."""
 # Built on request only: each minor takes as long as all the rest of a virtual cluster.
 OLDER = tuple(_kubernetes(name, minor=minor) for minor in OLDER_MINORS for name in CONTROL_PLANE)
