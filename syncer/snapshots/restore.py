@@ -11,6 +11,14 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import IO, TypeVar
 
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_delay,
+    wait_exponential,
+)
+
 from syncer.snapshots import format as files
 from syncer.snapshots.record import KEY, OWN, Record
 from syncer.snapshots.store import Store, StoreError
@@ -23,9 +31,15 @@ _AHEAD = 1000
 server that has not come so far yet would tell them nothing, without an error."""
 _STEP = 20_000
 """Changes between two lines of the log, and between two times that the store may forget."""
+_PATIENCE = 20.0
+"""Seconds in which each write is tried again: a database may be away for a moment in the middle of thousands of them."""
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+
+class Contended(StoreError):
+    """Somebody else writes to the store."""
 
 
 async def done(store: Store, restore_id: str) -> bool:
@@ -52,7 +66,7 @@ async def restore(store: Store, settings: Settings, file: IO[bytes]) -> int:
         )
     begin = Record(id=order.id, done=False).encode()
     if not (await store.update(found, begin) if found else await store.create(KEY, begin)):
-        raise StoreError("somebody else restores into it at the same time")
+        raise Contended("somebody else restores into it at the same time")
     _log.info("restoring", extra={"keys": count, "taken": header.time, "revision": header.revision})
     await _remove(store)
     reader = files.Reader(file)
@@ -62,7 +76,7 @@ async def restore(store: Store, settings: Settings, file: IO[bytes]) -> int:
     await _verify(store, count)
     found = await store.get(KEY)
     if found is None or not await store.update(found, Record(id=order.id, done=True).encode()):
-        raise StoreError("somebody else writes to it at the same time")
+        raise Contended("somebody else writes to it at the same time")
     return count
 
 
@@ -103,10 +117,11 @@ async def _remove(store: Store) -> None:
 
 
 async def _create(store: Store, key: bytes, value: bytes) -> None:
-    if not await store.create(key, value):
-        raise StoreError(
-            f"{key.decode(errors='replace')} is there already: somebody else writes to it at the same time"
-        )
+    if await store.create(key, value):
+        return
+    found = await store.get(key)
+    if found is None or found.value != value:  # else it is our own, written by a request whose answer was lost
+        raise Contended(f"{key.decode(errors='replace')} is there already: somebody else writes to it at the same time")
 
 
 async def _raise(store: Store, wanted: int) -> None:
@@ -131,16 +146,24 @@ async def _verify(store: Store, count: int) -> None:
     async for page in store.pages(await store.revision(), keys_only=True):
         there += sum(pair.key not in OWN for pair in page)
     if there != count:
-        raise StoreError(f"{there} keys are there in the end, not {count}: somebody else writes to it at the same time")
+        raise Contended(f"{there} keys are there in the end, not {count}: somebody else writes to it at the same time")
 
 
 async def _each(items: Iterable[T], work: Callable[[T], Awaitable[object]]) -> None:
-    """Does the work for all items, some at once; an error ends it all."""
+    """Does the work for all items, some at once; an error that does not pass ends it all."""
     remaining: Iterator[T] = iter(items)
 
     async def worker() -> None:
         for item in remaining:
-            await work(item)
+            retrying = AsyncRetrying(
+                retry=retry_if_exception_type(StoreError) & retry_if_not_exception_type(Contended),
+                stop=stop_after_delay(_PATIENCE),
+                wait=wait_exponential(multiplier=0.1, max=2),
+                reraise=True,
+            )
+            async for attempt in retrying:
+                with attempt:
+                    await work(item)
 
     try:
         async with asyncio.TaskGroup() as group:

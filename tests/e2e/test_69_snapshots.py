@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 
 from lab import catalogue
 from syncer.snapshots.format import verify
-from tests.e2e import databases
+from tests.e2e import etcd_members, replicas
 from tests.e2e.objects import Object, claim, patient, plain, service, workload
 from tests.e2e.tenancy import (
     CHART,
+    RESTRICTED,
     CommandFailed,
     Kubectl,
     Release,
@@ -26,6 +28,7 @@ from tests.e2e.tenancy import (
     pod,
     remove,
     shell,
+    uninstall,
     web,
 )
 
@@ -71,16 +74,21 @@ def working(lab: None, tmp_path: Path) -> Iterator[Release]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("target", ["embedded-etcd", "postgres"])
-def test_a_move_to_another_store_keeps_objects_and_running_pods(working: Release, tmp_path: Path, target: str) -> None:
-    if target == "embedded-etcd":
-        moved(working, tmp_path, EMBEDDED_ETCD)
-        return
-    with databases.server(target) as server:
-        working.host.apply(server.secret(), namespace=working.namespace)
+def test_a_move_to_an_etcd_in_the_pod_keeps_objects_and_running_pods(working: Release, tmp_path: Path) -> None:
+    moved(working, tmp_path, EMBEDDED_ETCD)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("store", ["postgres", "mysql", "external-etcd", etcd_members.STORE])
+def test_a_move_to_a_store_outside_of_the_pod_keeps_objects_and_running_pods(
+    working: Release, tmp_path: Path, store: str
+) -> None:
+    with replicas.stored(store) as (values, beside):
+        if beside:
+            working.host.apply(*beside, namespace=working.namespace)
         # Kubernetes does not let a StatefulSet lose its claims; one that is made anew takes the pod over.
         working.on_host("delete", "statefulset", working.name, "--cascade=orphan")
-        moved(working, tmp_path, server.values())
+        moved(working, tmp_path, values)
 
 
 def moved(release: Release, folder: Path, store: Object) -> None:
@@ -133,6 +141,37 @@ def test_a_damaged_file_is_refused_and_a_snapshot_takes_its_place(working: Relea
     works(working)
     eventually(lambda: not any("late" in name for name in host_pods(working)))
     assert running.items() <= host_pods(working).items()
+
+
+@pytest.mark.long
+def test_a_cluster_whose_namespace_is_gone_comes_back_with_its_objects_and_credentials(
+    working: Release, tmp_path: Path
+) -> None:
+    file, before = snapshot(working), objects(working)
+    certs = working.host.get("secret", f"{working.name}-certs", "--namespace", working.namespace)
+    kept = {"name": certs["metadata"]["name"], "labels": certs["metadata"].get("labels", {})}
+    uninstall(working)
+
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": working.namespace, "labels": RESTRICTED}}
+    eventually(lambda: working.host.run("create", "-f", "-", stdin=json.dumps(namespace)).returncode == 0, patience=60)
+    working.host.apply({**certs, "metadata": kept}, namespace=working.namespace)
+    order = ("--set", "controlPlane.backingStore.restore.id=back")
+    helm("install", working.name, str(CHART), "--namespace", working.namespace, *order)
+    bring(working, file)
+    rollout = ("rollout", "status", f"statefulset/{working.name}", "--timeout=200s")
+    working.host("--namespace", working.namespace, *rollout, timeout=230)
+
+    # The old kubeconfig, which names an address that the host may have given to somebody else.
+    address = working.host.get("service", working.name, "--namespace", working.namespace)["spec"]["clusterIP"]
+    config = working.tenant.kubeconfig
+    config.write_text(re.sub(r"server: \S+", f"server: https://{address}", config.read_text()))
+    eventually(lambda: working.tenant("get", "--raw", "/readyz"))
+    # Pods ended with the namespace; controllers make them anew.
+    assert lasting(objects(working)) == lasting(before)
+    kubectl = working.tenant.within(SPACE)
+    eventually(lambda: kubectl("get", "pod", "db-0"), patience=60)
+    kubectl("rollout", "status", "deployment/web", "statefulset/db", "--timeout=120s", timeout=150)
+    works(working)
 
 
 @pytest.mark.long
@@ -206,6 +245,11 @@ def objects(release: Release) -> dict[str, str]:
         for item in found
         if item["metadata"].get("namespace") != "kube-system"
     }
+
+
+def lasting(found: dict[str, str]) -> dict[str, str]:
+    """Those of them that are neither pods nor made by the control plane."""
+    return {name: uid for name, uid in found.items() if not name.startswith(("Pod/", "Service/default/kubernetes"))}
 
 
 def host_pods(release: Release) -> dict[str, tuple[str, int]]:

@@ -109,7 +109,8 @@ async def test_a_damaged_file_changes_nothing():
 
 @pytest.mark.parametrize("replace", [False, True])
 @pytest.mark.parametrize("writes", [1, 2, 100, 150, 151])
-async def test_an_interrupted_restore_begins_anew(writes, replace):
+async def test_an_interrupted_restore_begins_anew(writes, replace, monkeypatch):
+    monkeypatch.setattr(restoring, "_PATIENCE", 0)
     target, file = filled({b"pods/x/y": b"mine"} if replace else {}), await snapshot(filled())
     target.fails_after = writes
     with pytest.raises(StoreError, match="gone"):
@@ -119,6 +120,24 @@ async def test_an_interrupted_restore_begins_anew(writes, replace):
     target.fails_after = None
     await restoring.restore(target, settings(id="two"), await snapshot(filled({b"pods/c/d": b"other"})))
     assert objects(target) == {b"pods/c/d": b"other"}
+
+
+async def test_a_store_that_is_away_for_a_moment_is_asked_again():
+    class Unsteady(MemoryStore):
+        refused = 0
+
+        async def create(self, key, value):
+            if key.startswith(b"pods/a/") and not self.refused:
+                self.refused = 1
+                raise StoreError("connection refused")
+            created = await super().create(key, value)
+            if key == b"pods/a/9" and created:
+                raise StoreError("the answer was lost")
+            return created
+
+    target = Unsteady()
+    assert await restoring.restore(target, settings(), await snapshot(filled())) == len(OBJECTS)
+    assert objects(target) == OBJECTS
 
 
 async def test_another_writer_is_noticed():
