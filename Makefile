@@ -84,9 +84,11 @@ test-unit: venv ## pure functions and servers that are functions; seconds
 	$(PYTEST) tests/unit
 
 test-chart: venv ## what the chart renders and what it refuses
+	@$(LAB) tools helm helm3 kubectl >/dev/null
 	$(PYTEST) tests/chart
 
 test-integration: venv ## the syncer between two real API servers
+	@$(LAB) tools etcd kine kube-apiserver kube-controller-manager kube-scheduler kubectl >/dev/null
 	$(PYTEST) tests/integration
 
 test-e2e: venv ## the chart on the lab: real nodes, real pods; needs root
