@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from syncer.kubelet.server import KubeletServer
 from syncer.kubelet.upstream import Upstream
 from syncer.names import Key, Object
 from syncer.plan.actions import Side
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +77,11 @@ class Servers:
 
     def reload(self) -> None:
         """Reads the certificate again: open connections go on, new ones show and check what lies in the folder now."""
-        self._context.load_cert_chain(self._certificate, self._key)
-        self._kubelet.reload()
+        for reload in (partial(self._context.load_cert_chain, self._certificate, self._key), self._kubelet.reload):
+            try:
+                reload()
+            except OSError as error:  # what is in use lasts longer than it takes to mend the files
+                log.error("renewed certificates cannot be used: %s", error)
 
     async def announce_authority(self) -> None:
         """Tells the API server of another CA."""

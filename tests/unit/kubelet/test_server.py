@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.integration.certificates import Authority
 from tests.unit.kubelet.fakes import EXEC, LOGS, STREAMING, SWITCHED, Caller, answer, head
 
 
@@ -247,3 +248,14 @@ async def test_a_renewed_certificate_is_used_for_the_next_connection(kubelet, ap
     assert serial(first) != serial(second)
     first.transport.abort()
     second.transport.abort()
+
+
+async def test_a_ca_that_is_trusted_no_more_opens_nothing_after_a_renewal(kubelet, api_server, authority, tmp_path):
+    other = Authority(tmp_path / "other")
+    authority.certificate.write_bytes(other.certificate.read_bytes())
+    kubelet.reload()
+    reader, writer = await api_server.connect()
+    writer.write(head(*LOGS))
+    with pytest.raises((OSError, asyncio.IncompleteReadError)):
+        await reader.readexactly(1)
+    writer.transport.abort()
