@@ -7,6 +7,7 @@ import datetime as dt
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lab import catalogue
@@ -21,6 +22,7 @@ ESCAPED = "a%2Fb%3Ac%40d%25e"
 SECRET = "store-tls"
 """Name of the Secret with files for a client, which a release mounts at FILES."""
 FILES = "/tls"
+_DOCS = Path(__file__).parents[2] / "docs"
 _NAME = "db"
 _CLIENT = {"caFile": f"{FILES}/ca.crt", "certFile": f"{FILES}/client.crt", "keyFile": f"{FILES}/client.key"}
 _ETCD_FILES = ("--trusted-ca-file=/tls/ca.crt", "--cert-file=/tls/server.crt", "--key-file=/tls/server.key")
@@ -38,6 +40,8 @@ class Kind:
     variable: str = "UNUSED"
     arguments: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    sharing: tuple[str, Path] | None = None
+    """What makes it fit for several pods, as docs/stores.md says: a shell script, and the file that it reads."""
 
 
 KINDS = {
@@ -53,6 +57,7 @@ KINDS = {
             *("-c", "ssl=on", "-c", "ssl_ca_file=/tls/ca.crt"),
             *("-c", "ssl_cert_file=/tls/server.crt", "-c", "ssl_key_file=/tls/server.key"),
         ),
+        sharing=("createdb tenant && psql --set=ON_ERROR_STOP=1 tenant", _DOCS / "postgresql-order.sql"),
     ),
     "mysql": Kind(
         image=catalogue.MARIADB,
@@ -111,10 +116,14 @@ class Server:
         """Its processes; none while it starts again."""
         return processes.census(self.host.get("pod", _NAME)).get(_NAME, [])
 
+    def run(self, script: str, *, stdin: str) -> str:
+        """What a shell script prints beside it. Raises CommandFailed."""
+        return self.host("exec", "--stdin", _NAME, "--", "sh", "-c", script, stdin=stdin)
+
 
 @contextlib.contextmanager
-def server(name: str) -> Iterator[Server]:
-    """Runs one in a host namespace of its own, whose data lasts as long as the pod."""
+def server(name: str, *, shared: bool = False) -> Iterator[Server]:
+    """Runs one in a host namespace of its own, whose data lasts as long as the pod. `shared`: several pods will use it."""
     kind, namespace = KINDS[name], f"db-{uuid.uuid4().hex[:6]}"
     host = host_kubectl()
     host("create", "namespace", namespace)
@@ -125,6 +134,9 @@ def server(name: str) -> Iterator[Server]:
             found.secret(), _pod(found.kind), service(_NAME, target=found.kind.port, app=_NAME), namespace=namespace
         )
         found.host.ready(_NAME)
+        if shared and kind.sharing:
+            script, file = kind.sharing
+            found.run(script, stdin=file.read_text())
         yield found
     finally:
         host("delete", "namespace", namespace, "--timeout=60s")

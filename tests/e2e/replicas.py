@@ -40,7 +40,7 @@ def stored(store: str) -> Iterator[tuple[Object, list[Object]]]:
     if store == etcd_members.STORE:
         yield etcd_members.values(3), []
         return
-    with databases.server(store) as server:
+    with databases.server(store, shared=True) as server:
         yield server.values(), [server.secret()]
 
 

@@ -22,6 +22,13 @@ pytestmark = pytest.mark.timeout(300)
 EMBEDDED_ETCD = {"controlPlane": {"backingStore": {"etcd": {"embedded": {"enabled": True}}}}}
 ENOUGH = 50
 """Objects that are made between two deaths."""
+TWO_WRITES = """
+BEGIN;
+INSERT INTO kine (name) VALUES ('first') RETURNING id;
+\\! psql --quiet tenant --command="SET lock_timeout = '100ms'" --command="INSERT INTO kine (name) VALUES ('second')" 2>&1
+SELECT last_value FROM kine_id_seq;
+"""
+"""For psql: a second write while the first one is not committed, and the last id that has been given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,3 +165,12 @@ def test_a_change_of_store_is_refused_and_the_way_back_keeps_everything(lab: Non
         assert "kept" in eventually(lambda: release.tenant.names("namespaces"))
     finally:
         remove(release.host, release.name, release.namespace)
+
+
+@pytest.mark.long
+def test_a_postgresql_for_several_pods_gives_an_id_only_when_the_write_before_is_committed(lab: None) -> None:
+    with databases.server("postgres", shared=True) as server:
+        first, *second, last = server.run("psql --quiet --tuples-only --no-align tenant", stdin=TWO_WRITES).splitlines()
+
+    assert "lock timeout" in second[0]
+    assert last == first

@@ -65,7 +65,7 @@ def test_the_ca_is_rotated_under_a_tenant_at_work(installed: Install, tmp_path: 
 
 
 def test_the_ca_is_rotated_under_a_tenant_at_work_and_in_two_pods(installed: Install, tmp_path: Path) -> None:
-    with databases.server("postgres") as server:
+    with databases.server("postgres", shared=True) as server:
         values = server.values()
         values["controlPlane"]["statefulSet"]["highAvailability"] = {"replicas": 2}
         release = installed(values, server.secret())
