@@ -24,6 +24,7 @@ from yarl import URL
 
 from syncer.controlplane.etcd_membership import Decision, Do, Member, Seat, View, Word, decide
 from syncer.controlplane.etcd_settings import settings
+from syncer.controlplane.tls_site import TlsSite
 from syncer.kube.errors import Unreachable
 from syncer.kube.transport import AiohttpTransport
 
@@ -223,7 +224,7 @@ async def _ask(transport: AiohttpTransport, method: str, path: str, body: bytes 
 
 @contextlib.asynccontextmanager
 async def _waiting(own: Seat, files: Files) -> AsyncIterator[None]:
-    """Tells the others that there is nothing here yet."""
+    """Tells the others that there is nothing here yet; afterwards it tells nobody any more."""
 
     async def empty(_: web.Request) -> web.Response:
         return web.json_response({"empty": True})
@@ -233,8 +234,10 @@ async def _waiting(own: Seat, files: Files) -> AsyncIterator[None]:
     # The others' etcds keep connections open.
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
     await runner.setup()
+    port = URL(own.peer).port
+    assert port is not None
     try:
-        await web.TCPSite(runner, None, URL(own.peer).port, ssl_context=files.server()).start()
+        await TlsSite(runner, None, port, files.server()).start()
         yield
     finally:
         await runner.cleanup()

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from syncer.controlplane.tls_site import TlsSite
+
 _LARGEST_REVIEW = 4 * 1024 * 1024
 
 
@@ -44,5 +46,6 @@ async def serve_admission(
 async def _start(app: web.Application, *, host: str | None, port: int, context: ssl.SSLContext | None) -> web.AppRunner:
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
-    await web.TCPSite(runner, host, port, ssl_context=context).start()
+    site = TlsSite(runner, host, port, context) if context else web.TCPSite(runner, host, port)
+    await site.start()
     return runner

@@ -18,6 +18,7 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from lab import toolchain
+from syncer.controlplane.tls_site import TlsSite
 from syncer.kube.credentials import Credentials, tls_context
 from syncer.kubelet.routes import PodLocation
 from syncer.kubelet.server import KubeletServer
@@ -112,7 +113,7 @@ async def host(tmp_path: Path, api_server_pair: ApiServerPair) -> AsyncIterator[
     context.load_cert_chain(certificate, key)
     runner = web.AppRunner(fake.application(), handler_cancellation=True, shutdown_timeout=1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    await TlsSite(runner, "127.0.0.1", 0, context).start()
     fake.port = runner.addresses[0][1]
     yield fake
     await runner.cleanup()
