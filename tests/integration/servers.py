@@ -13,6 +13,7 @@ credentials of one are worth nothing at the other.
 from __future__ import annotations
 
 import json
+import random
 import re
 import signal
 import socket
@@ -22,6 +23,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +35,9 @@ from tests.integration.certificates import Authority
 _START = 60.0  # seconds until a server must be ready
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 _STORE_TEMPLATE = Path(__file__).parents[2] / "chart" / "templates" / "control-plane" / "_store.tpl"
+
+# Below those that Linux gives to clients and Kubernetes to Services, in an order of each run's own.
+_PORTS = iter(random.sample(range(20000, 30000), 10000))
 
 CONTROLLERS = "*,-nodelifecycle,-nodeipam,-persistentvolume-binder,-attachdetach,-persistentvolume-expander,-ttl"
 
@@ -234,11 +239,11 @@ class Scheduler:
 
 
 def free_port() -> int:
-    """A loopback port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nobody uses now and nobody else is given: here none twice, and clients none of these by the kernel."""
+    for port in _PORTS:
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise RuntimeError("no port is left")
 
 
 def _etcd(folder: Path, url: str) -> list[str | Path]:
