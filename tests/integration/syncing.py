@@ -134,9 +134,11 @@ async def sides(pair: ApiServerPair, space: str) -> AsyncIterator[tuple[Side, Si
     host = Client.connect(Credentials.from_kubeconfig(pair.host.kubeconfig), name="host")
     virtual = Client.connect(Credentials.from_kubeconfig(pair.virtual.kubeconfig), name="virtual")
     try:
-        pair.host.make_namespace(f"host-{space}")
-        pair.virtual.make_namespace(space)
         host_side, virtual_side = Side(host, f"host-{space}"), Side(virtual, space)
+        await asyncio.gather(
+            asyncio.to_thread(pair.host.make_namespace, host_side.space),
+            asyncio.to_thread(pair.virtual.make_namespace, virtual_side.space),
+        )
         accounts = Resource("", "v1", "serviceaccounts", "ServiceAccount", namespaced=True)
         await host_side.make(accounts, {"metadata": {"name": "vc-workload-vc"}})
         await host_side.make(CONFIGMAPS, {"metadata": {"name": "vc-owner-vc"}})

@@ -121,6 +121,18 @@ def place(tmp_path: Path) -> Iterator[Callable[[int], Place]]:
         one.kill()
 
 
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members look at each other more often than in pods."""
+    monkeypatch.setattr(etcd_member, "_PAUSE", 0.2)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members without a majority, who never answer, are not waited for as long as in pods."""
+    monkeypatch.setattr(etcd_member, "_PATIENCE", 1.0)
+
+
 async def becomes(condition: Callable[[], object]) -> None:
     """Waits until it holds; no answer is another one."""
     async with asyncio.timeout(PATIENCE):
@@ -182,6 +194,7 @@ async def test_a_member_that_has_lost_its_data_comes_back_with_those_of_the_othe
     await becomes(lambda: started(lost) == 3)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_member_without_data_waits_as_long_as_another_one_may_have_some(place):
     first, second, third = places = [place(number) for number in range(3)]
     await cluster_of(places)
@@ -191,7 +204,7 @@ async def test_a_member_without_data_waits_as_long_as_another_one_may_have_some(
     second.lose_data()
     waiting = asyncio.create_task(second.start(first, third))
     await third.start(first, second)
-    done, _ = await asyncio.wait({waiting}, timeout=6)
+    done, _ = await asyncio.wait({waiting}, timeout=4)  # several looks
     assert not done
     await first.start(second, third)
     await waiting
@@ -201,6 +214,7 @@ async def test_a_member_without_data_waits_as_long_as_another_one_may_have_some(
     await becomes(lambda: started(second) == 3)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_one_member_becomes_three_and_three_become_five(place):
     places = [place(0)]
     await cluster_of(places)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import io
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -16,7 +16,7 @@ import pytest
 
 from lab import toolchain
 from syncer.snapshots import restore as restoring
-from syncer.snapshots.format import Damaged, verify
+from syncer.snapshots.format import Damaged, Reader, verify
 from syncer.snapshots.store import connect
 from syncer.snapshots.take import take
 from syncer.values import Cluster, InvalidValue, Restore, Settings, Store
@@ -25,6 +25,7 @@ from tests.integration.servers import ApiServer
 pytestmark = pytest.mark.timeout(300)
 CLUSTER = Cluster(name="alpha", namespace="it", service="alpha", domain="x", owner={}, workload_service_account="w")
 KINDS = ("namespaces", "configmaps", "secrets", "serviceaccounts", "clusterroles", "services", "leases")
+COUNTED = ("zz-first", "aa-second")
 
 
 def settings(server: ApiServer, **restore: object) -> Settings:
@@ -43,6 +44,7 @@ async def snapshot(server: ApiServer) -> io.BytesIO:
 
 
 async def restore(server: ApiServer, file: io.BytesIO, **order: object) -> int:
+    file.seek(0)
     store = await connect(settings(server).store, patience=10)
     try:
         return await restoring.restore(store, settings(server, **order), file)
@@ -53,20 +55,19 @@ async def restore(server: ApiServer, file: io.BytesIO, **order: object) -> int:
 def everything(server: ApiServer) -> dict[str, object]:
     """All objects of some kinds but those of the server itself, without what the store counts."""
     found = {}
-    for kind in KINDS:
-        for item in json.loads(server.kubectl("get", kind, "--all-namespaces", "-o", "json"))["items"]:
-            metadata = item["metadata"]
-            version = metadata.pop("resourceVersion")
-            assert version.isdecimal()
-            found[f"{kind}/{metadata.get('namespace')}/{metadata['name']}"] = item
+    for item in json.loads(server.kubectl("get", ",".join(KINDS), "--all-namespaces", "-o", "json"))["items"]:
+        metadata = item["metadata"]
+        version = metadata.pop("resourceVersion")
+        assert version.isdecimal()
+        found[f"{item['kind']}/{metadata.get('namespace')}/{metadata['name']}"] = item
     return {name: item for name, item in found.items() if "/kube-system/" not in name}
 
 
-@pytest.fixture(params=["kine", "etcd"])
-def source(request, tmp_path) -> Iterator[ApiServer]:
-    """A server with some objects, among them what has a size."""
+@pytest.fixture(scope="module", params=["kine", "etcd"])
+def source(request, tmp_path_factory) -> Iterator[ApiServer]:
+    """A server with some objects, among them what has a size; what tests write, they write into namespaces of their own."""
     toolchain.build(["kube-apiserver", "etcd", "kine", "kubectl"])
-    server = ApiServer(tmp_path / "source", store=request.param)
+    server = ApiServer(tmp_path_factory.mktemp("source"), store=request.param)
     try:
         server.wait_ready()
         server.make_namespace("work")
@@ -75,7 +76,7 @@ def source(request, tmp_path) -> Iterator[ApiServer]:
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
                 "metadata": {"name": f"filled-{number}", "namespace": "work"},
-                "data": {"text": "x" * (number * 1500)},
+                "data": {"text": "x" * (0 if number % 5 else number * 1500)},  # several pages together
             }
             for number in range(300)
         ]
@@ -99,32 +100,35 @@ def target(source, tmp_path) -> Iterator[ApiServer]:
 
 @contextmanager
 def counting(server: ApiServer) -> Iterator[None]:
-    """Writes pairs of ConfigMaps, the first of which is always at or one ahead of the second."""
-    stop = threading.Event()
+    """Writes pairs of ConfigMaps, the first of which is always at or one ahead of the second. The first pair is there already."""
+    server.make_namespace("counted")
+    begun, stop = threading.Event(), threading.Event()
 
     def count() -> None:
         number = 0
         while not stop.is_set():
             number += 1
-            for name in ("zz-first", "aa-second"):
+            for name in COUNTED:
                 body = {
                     "apiVersion": "v1",
                     "kind": "ConfigMap",
-                    "metadata": {"name": name, "namespace": "work"},
+                    "metadata": {"name": name, "namespace": "counted"},
                     "data": {"count": str(number)},
                 }
                 server.kubectl("apply", "--server-side", "-f", "-", manifest=body)
+            begun.set()
 
     thread = threading.Thread(target=count)
     thread.start()
     try:
+        assert begun.wait(30)
         yield
     finally:
         stop.set()
         thread.join()
 
 
-async def test_all_objects_come_from_one_kind_of_store_to_the_other(source, target):
+async def test_all_objects_come_from_one_kind_of_store_to_the_other_and_replace_what_is_there(source, target):
     before = everything(source)
     file = await snapshot(source)
     header, count = verify(file)
@@ -139,20 +143,27 @@ async def test_all_objects_come_from_one_kind_of_store_to_the_other(source, targ
     target.kubectl("create", "configmap", "new", "-n", "work")
     target.kubectl("delete", "configmap", "filled-0", "-n", "work")
 
+    target.kill9()
+    assert await restore(target, file, id="two", replace=True) == count
+    target.restart()
+    assert everything(target) == before
 
-async def test_a_snapshot_under_writes_is_of_one_revision(source, target):
+
+def counts_in(file: io.BytesIO) -> list[int]:
+    """What the two ConfigMaps hold in a snapshot, where they lie as protobuf."""
+    file.seek(0)
+    pairs = dict(Reader(file).pairs())
+    found = [re.search(rb"count\x12.(\d+)", pairs[f"configmaps/counted/{name}".encode()]) for name in COUNTED]
+    return [int(match[1]) for match in found if match]
+
+
+async def test_a_snapshot_under_writes_is_of_one_revision(source):
     with counting(source):
-        await asyncio.sleep(2)
         files = [await snapshot(source) for _ in range(3)]
-    for number, file in enumerate(files):
-        await restore(target, file, id=str(number), replace=True)
-        target.restart()
-        counts = [
-            int(json.loads(target.kubectl("get", "configmap", name, "-n", "work", "-o", "json"))["data"]["count"])
-            for name in ("zz-first", "aa-second")
-        ]
-        assert counts[0] - counts[1] in (0, 1)
-        target.kill9()
+    for file in files:
+        first, second = counts_in(file)
+        assert first - second in (0, 1)
+    assert counts_in(files[0]) < counts_in(files[2])
 
 
 async def test_a_store_with_objects_and_a_damaged_file_are_refused_and_an_interrupted_restore_begins_anew(
@@ -173,7 +184,6 @@ async def test_a_store_with_objects_and_a_damaged_file_are_refused_and_an_interr
         await restoring.restore(store, settings(target), file)
     store.close()
     target.store.restart()
-    file.seek(0)
     assert await restore(target, file, id="two") == whole
 
 
