@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from lab import toolchain
-from tests.chart.rendering import CHART, Object, template
+from tests.chart.rendering import CHART, Object, documents, template
 
 EXAMPLES = CHART.parent / "examples"
 NAMES = ("kustomize", "argocd")
@@ -46,7 +46,7 @@ def _argocd(values: Object) -> list[Object]:
     )
     metadata = {"name": namespace, **policy["managedNamespaceMetadata"]}
     # Argo CD leaves out what only `helm test` makes.
-    made = [item for item in _documents(text) if "helm.sh/hook" not in item["metadata"].get("annotations", {})]
+    made = [item for item in documents(text) if "helm.sh/hook" not in item["metadata"].get("annotations", {})]
     return [{"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}, *made]
 
 
@@ -62,8 +62,4 @@ def merged(values: Object, over: Object) -> Object:
 def _loaded(command: Sequence[str]) -> list[Object]:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    return _documents(result.stdout)
-
-
-def _documents(text: str) -> list[Object]:
-    return [item for item in yaml.safe_load_all(text) if item]
+    return documents(result.stdout)

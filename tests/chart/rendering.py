@@ -57,20 +57,25 @@ class Rendered:
     @property
     def config(self) -> Object:
         """The config document that the syncer reads."""
-        document: Object = yaml.safe_load(
-            base64.b64decode(self.get("Secret", "vc-config-alpha")["data"]["config.yaml"])
-        )
+        text = base64.b64decode(self.get("Secret", "vc-config-alpha")["data"]["config.yaml"]).decode()
+        (document,) = documents(text)
         return document
 
     @property
     def manifests(self) -> list[Object]:
         """What the syncer applies in the virtual cluster."""
-        return [item for item in yaml.safe_load_all(self.config["manifests"]) if item]
+        return documents(self.config["manifests"])
 
     def manifest(self, kind: str) -> Object:
         """The one manifest of a kind."""
         (found,) = (item for item in self.manifests if item["kind"] == kind)
         return found
+
+
+def documents(text: str) -> list[Object]:
+    """What a YAML text holds, without empty documents."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [document for document in yaml.load_all(text, Loader=loader) if document]
 
 
 def nested(path: str, value: Any) -> Object:
@@ -113,7 +118,7 @@ def template(values: str, name: str, namespace: str, *, program: str = "helm") -
 @functools.cache
 def _render(values: str, name: str, namespace: str) -> Rendered:
     text = template(values, name, namespace)
-    return Rendered(text, tuple(item for item in yaml.safe_load_all(text) if item))
+    return Rendered(text, tuple(documents(text)))
 
 
 def pod_specs(rendered: Rendered) -> Iterator[tuple[str, Object]]:
