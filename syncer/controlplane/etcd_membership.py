@@ -103,7 +103,7 @@ class View:
 def decide(own: Seat, others: Sequence[Seat], view: View, *, data: bool) -> Decision:
     """What the member at `own` does next; `data`: whether there is a log on its disk."""
     if view.members is not None:
-        return _beside(own, others, data=data, members=view.members)
+        return _beside(own, others, data=data, members=view.members, words=view.words)
     if data and view.told is not None and all(member.peer != own.peer for member in view.told):
         # Starting with data of a member that was removed, etcd would end, again and again.
         return Decision(do=Do.WAIT, why="a member that is at work does not know this one, and no majority answers")
@@ -119,7 +119,9 @@ def decide(own: Seat, others: Sequence[Seat], view: View, *, data: bool) -> Deci
     return Decision(do=Do.FORM, why="no member holds anything", cluster=everybody)
 
 
-def _beside(own: Seat, others: Sequence[Seat], *, data: bool, members: Sequence[Member]) -> Decision:
+def _beside(
+    own: Seat, others: Sequence[Seat], *, data: bool, members: Sequence[Member], words: Mapping[str, Word]
+) -> Decision:
     """What to do beside a cluster that answers. Members come one after the other: each has to start with the list as it is."""
     mine = next((member for member in members if member.peer == own.peer), None)
     if data and mine:
@@ -135,6 +137,11 @@ def _beside(own: Seat, others: Sequence[Seat], *, data: bool, members: Sequence[
         return Decision(do=Do.WAIT, why=f"{', '.join(coming)} has been added and has to start first")
     if mine:
         return Decision(do=Do.REMOVE, why="the data of this member are gone", member=mine)
+    known = {member.peer for member in members}
+    for other in others:
+        # A cluster of one grants both when two ask in one moment. One would start with a list that is too short, and end; the other wait.
+        if other.peer < own.peer and other.peer not in known and words.get(other.name) is Word.EMPTY:
+            return Decision(do=Do.WAIT, why=f"the cluster does not know {other.name} either, which is added first")
     return Decision(do=Do.ADD, why="the cluster does not know this member")
 
 

@@ -92,6 +92,15 @@ def test_a_member_that_has_lost_its_data_leaves_comes_back_and_starts_with_the_o
     assert decision.cluster == {seat.name: seat.peer for seat in ALL}
 
 
+def test_of_two_that_the_cluster_does_not_know_the_first_one_is_added_first():
+    waiting = {"vc-etcd-1": Word.EMPTY, "vc-etcd-2": Word.EMPTY}
+    alone = [member(FIRST)]
+    assert decided(SECOND, View(members=alone, words=waiting)).do is Do.ADD
+    assert decided(THIRD, View(members=alone, words=waiting)).do is Do.WAIT
+    assert decided(THIRD, View(members=alone, words={"vc-etcd-1": Word.OTHER})).do is Do.ADD
+    assert decided(THIRD, View(members=[*alone, member(SECOND)], words=waiting)).do is Do.ADD
+
+
 def test_of_two_that_have_been_added_the_first_one_starts_first():
     members = [member(FIRST), member(SECOND, started=False), member(THIRD, started=False)]
     assert decided(SECOND, View(members=members)).do is Do.JOIN
