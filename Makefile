@@ -92,6 +92,7 @@ test-integration: venv ## the syncer between two real API servers
 	$(PYTEST) tests/integration
 
 test-e2e: venv ## the chart on the lab: real nodes, real pods; needs root
+	@$(LAB) tools kwok >/dev/null
 	$(PYTEST) tests/e2e -m "not long and not renewal"
 
 test-long: venv ## those tests on the lab that take minutes each, which `make test` leaves out; needs root

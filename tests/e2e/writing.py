@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from collections.abc import Callable
 from types import TracebackType
 
 from lab import layout, netns
@@ -53,6 +55,16 @@ class Writer(threading.Thread):
             *(f"{name} is gone" for name in sorted(self.made - there.keys())),
             *(f"{name} is {counts[name]}, not {count}" for name, count in self.counted.items() if counts[name] < count),
         ]
+
+    def longest_silence(self, meanwhile: Callable[[], bool]) -> float:
+        """Waits while `meanwhile` holds; the longest time, in seconds, in which no new object was acknowledged."""
+        longest, count, since = 0.0, len(self.made), time.monotonic()
+        while meanwhile():
+            time.sleep(0.05)
+            if len(self.made) > count:
+                count, since = len(self.made), time.monotonic()
+            longest = max(longest, time.monotonic() - since)
+        return longest
 
     async def _write(self) -> None:
         client = Client.connect(Credentials.from_kubeconfig(self._kubectl.kubeconfig), name="writer")

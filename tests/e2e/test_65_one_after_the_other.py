@@ -1,16 +1,16 @@
-"""A node of the host is emptied under a control plane of two pods: the tenant hardly notices."""
+"""Both pods of a control plane are moved or replaced, one after the other: the tenant hardly notices."""
 
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.e2e import replicas
-from tests.e2e.tenancy import CommandFailed, Kubectl, Release, becomes
+from tests.e2e.tenancy import CHART, CommandFailed, Kubectl, Release, becomes, helm
 from tests.e2e.writing import Writer
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
@@ -44,7 +44,6 @@ def test_the_pods_keep_apart_and_the_node_of_the_leader_is_drained_without_an_ou
     before = nodes(pair)
     assert len(set(before.values())) == 2
     leading = replicas.leader(pair)
-    longest = 0.0
     with Writer(kubectl) as writer:
         becomes(True, lambda: len(writer.made) > 20)
         drain = pair.host.start(
@@ -52,17 +51,29 @@ def test_the_pods_keep_apart_and_the_node_of_the_leader_is_drained_without_an_ou
             *(f"--pod-selector=example.com/pair={pair.namespace}", "--timeout=60s"),
         )
         try:
-            count, since = len(writer.made), time.monotonic()
-            while drain.poll() is None:
-                time.sleep(0.05)
-                if len(writer.made) > count:
-                    count, since = len(writer.made), time.monotonic()
-                longest = max(longest, time.monotonic() - since)
+            longest = writer.longest_silence(lambda: drain.poll() is None)
         finally:
             pair.host("uncordon", before[leading])
         assert drain.returncode == 0
         replicas.both_are_ready(pair)
     print(f"\nthe node of {leading} was drained: no write was answered for {longest:.1f} s at most")
+    assert longest <= SOON
+    assert writer.lost() == []
+
+
+def test_an_upgrade_replaces_one_pod_after_the_other_and_the_api_answers_meanwhile(
+    pair: Release, kubectl: Kubectl
+) -> None:
+    replicas.both_are_ready(pair)
+    before = {item["metadata"]["uid"] for item in replicas.pods(pair)}
+    change = ("--namespace", pair.namespace, "--reuse-values", "--set", "logging.level=debug", "--wait")
+    with ThreadPoolExecutor() as pool, Writer(kubectl) as writer:
+        becomes(True, lambda: len(writer.made) > 20)
+        rolling = pool.submit(helm, "upgrade", pair.name, str(CHART), *change)
+        longest = writer.longest_silence(lambda: not rolling.done())
+        rolling.result()
+    print(f"\nboth pods were replaced: no write was answered for {longest:.1f} s at most")
+    assert not before & {item["metadata"]["uid"] for item in replicas.pods(pair)}
     assert longest <= SOON
     assert writer.lost() == []
 
