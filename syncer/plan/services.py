@@ -124,7 +124,8 @@ def _arrival(
 ) -> list[Action]:
     if host is None:
         spec = {name: value for name, value in virtual["spec"].items() if name != "externalName"}
-        return _creation(rule, key, {**virtual, "spec": {**spec, **fields}}, context)
+        # Who began this is gone. The echo of what is made here will be dropped, and the way is not at its end.
+        return [*_creation(rule, key, {**virtual, "spec": {**spec, **fields}}, context), Later(seconds=0)]
     if not services.has_address(host):
         return removal(rule, host)
     ports = services.ports_as_on_host(virtual, host)

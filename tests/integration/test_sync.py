@@ -418,6 +418,28 @@ async def test_after_a_restart_objects_without_a_virtual_one_are_swept_and_missi
             await eventually(swept)
 
 
+async def test_a_service_that_an_earlier_syncer_left_on_its_way_to_an_address_arrives(
+    api_server_pair: ApiServerPair,
+) -> None:
+    space = f"t{uuid.uuid4().hex[:8]}"
+    async with sides(api_server_pair, space) as (host, virtual):
+        note = {MOVING: json.dumps({"type": "ClusterIP"})}
+        spec = {"type": "ExternalName", "externalName": NOWHERE, "ports": [{"port": 80}]}
+        await virtual.make(SERVICES, {"metadata": {"name": "web", "annotations": note}, "spec": spec})
+        async with running(api_server_pair, host, virtual) as it:
+
+            async def arrived() -> Object | None:
+                found = await virtual.get(SERVICES, "web")
+                return found if found and found["spec"].get("clusterIP") else None
+
+            mine = await eventually(arrived)
+            there = await host.get(SERVICES, it.host_name("web"))
+
+    assert there is not None
+    assert mine["spec"]["clusterIP"] == there["spec"]["clusterIP"]
+    assert MOVING not in mine["metadata"].get("annotations", {})
+
+
 async def test_a_quiet_cluster_needs_no_corrections(sync: Running, caplog: pytest.LogCaptureFixture) -> None:
     await start(sync, "web")
     await sync.virtual.make(SERVICES, {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}})
