@@ -339,12 +339,14 @@ async def test_a_thousand_pods_are_listed_without_stopping_the_loop(connect: Con
 
     async with FaultyServer(script) as server:
         gc.freeze()  # as the syncer does after its start, so that what others left behind is not collected here
+        began = time.thread_time()
         probing = asyncio.create_task(probe())
         await watching(connect(server), sink).session()
+        took = time.thread_time() - began
         probing.cancel()
         gc.unfreeze()
     assert len(sink.objects) == 1000
-    assert longest < 0.020
+    assert longest < took / 3  # a share, since machines differ; 17 of 100 ms on two cores
 
 
 async def test_requests_go_on_after_their_connections_were_closed_under_them(connect: Connect) -> None:
