@@ -226,6 +226,17 @@ def test_the_notes_warn_when_nothing_is_kept():
     assert "Nothing is kept" in notes("--set", "controlPlane.statefulSet.persistence.volumeClaim.enabled=false")
 
 
+def test_the_notes_say_what_a_database_under_several_pods_needs():
+    store = (
+        "controlPlane.backingStore.database.external.enabled=true",
+        "controlPlane.backingStore.database.external.dataSource=postgres://a/b",
+    )
+    several = "controlPlane.statefulSet.highAvailability.replicas=2"
+    said = "docs/postgresql-order.sql"
+    assert said in notes(*(part for setting in (*store, several) for part in ("--set", setting)))
+    assert said not in notes(*(part for setting in store for part in ("--set", setting)))
+
+
 def test_the_notes_say_how_to_begin_with_an_empty_cluster_where_the_claim_is_kept():
     claim = "delete persistentvolumeclaim data-alpha-0"
     assert claim in notes()
