@@ -46,12 +46,13 @@ def test_the_pods_keep_apart_and_the_node_of_the_leader_is_drained_without_an_ou
     leading = replicas.leader(pair)
     with Writer(kubectl) as writer:
         becomes(True, lambda: len(writer.made) > 20)
-        drain = pair.host.start(
+        arguments = (
             *("drain", before[leading], "--ignore-daemonsets", "--force", "--delete-emptydir-data"),
             *(f"--pod-selector=example.com/pair={pair.namespace}", "--timeout=60s"),
         )
         try:
-            longest = writer.longest_silence(lambda: drain.poll() is None)
+            with pair.host.start(*arguments) as drain:
+                longest = writer.longest_silence(lambda: drain.poll() is None)
         finally:
             pair.host("uncordon", before[leading])
         assert drain.returncode == 0
