@@ -194,7 +194,7 @@ def _build_one(go: Path, program: Program, binary: Path, *, label: str) -> None:
     unfinished = binary.with_name(f"{binary.name}.tmp")
     major, minor = tag.removeprefix("v").split(".")[:2]
     flags = f"-s -w {program.ldflags.format(version=tag, major=major, minor=minor)}"
-    verb = ("test", "-c") if program.is_test else ("build",)
+    verb = ("test", "-c", "-vet=off") if program.is_test else ("build",)
     command = [str(go), *verb, "-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", flags]
     environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
     if program.cgo:
