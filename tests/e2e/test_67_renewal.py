@@ -74,9 +74,10 @@ class Stream(threading.Thread):
 
     def run(self) -> None:
         while True:
-            assert self._process.stdout is not None
-            for line in self._process.stdout:
-                self.lines.append(line.decode().strip())
+            with self._process as process:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    self.lines.append(line.decode().strip())
             if self._stopped:
                 return
             self.ended.append(f"{time.strftime('%T')} {self.lines[-1]}")
@@ -87,7 +88,6 @@ class Stream(threading.Thread):
         self._stopped = True
         self._process.terminate()
         self.join()
-        self._process.wait()
 
     def _begin(self) -> subprocess.Popen[bytes]:
         return self._kubectl.start(*self._arguments, stdin=subprocess.DEVNULL)
