@@ -55,8 +55,7 @@ def pair(form: Form, folder: Path) -> Iterator[Release]:
         control["statefulSet"]["pods"] = {"labels": {"example.com/pair": namespace}}
         control["advanced"] = {"podDisruptionBudget": {"enabled": True}}
         host("create", "namespace", namespace)
-        if beside:
-            host.apply(*beside, namespace=namespace)
+        host.apply(*beside, namespace=namespace)
         try:
             yield install("vc", namespace, folder, "--values", written(values, folder), *contained)
         finally:

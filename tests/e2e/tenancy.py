@@ -66,7 +66,9 @@ class Kubectl:
         return subprocess.Popen(self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
 
     def apply(self, *objects: dict[str, Any], namespace: str | None = None) -> None:
-        """Applies objects."""
+        """Applies objects; does nothing when there are none."""
+        if not objects:
+            return
         space = [f"--namespace={namespace}"] if namespace else []
         self("apply", *space, "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
 
@@ -198,11 +200,16 @@ def install(
 def tenant_kubeconfig(host: Kubectl, name: str, namespace: str, folder: Path) -> Path:
     """The exported kubeconfig with the Service's IP in the place of its server: a name that pods look up, or one outside."""
     secret = host.get("secret", f"vc-{name}", "--namespace", namespace)
-    address = host.get("service", name, "--namespace", namespace)["spec"]["clusterIP"]
-    text = base64.b64decode(secret["data"]["config"]).decode()
     path = folder / f"{namespace}-{name}.kubeconfig"
-    path.write_text(re.sub(r"server: \S+", f"server: https://{address}", text))
+    path.write_bytes(base64.b64decode(secret["data"]["config"]))
+    point(path, host, name, namespace)
     return path
+
+
+def point(kubeconfig: Path, host: Kubectl, name: str, namespace: str) -> None:
+    """Puts the Service's IP in the place of the file's server."""
+    address = host.get("service", name, "--namespace", namespace)["spec"]["clusterIP"]
+    kubeconfig.write_text(re.sub(r"server: \S+", f"server: https://{address}", kubeconfig.read_text()))
 
 
 def uninstall(release: Release) -> None:

@@ -49,8 +49,7 @@ def installed(lab: None, tmp_path: Path) -> Iterator[Install]:
         namespace = f"certs-{uuid.uuid4().hex[:6]}"
         host("create", "namespace", namespace)
         made.append(namespace)
-        if objects:
-            host.apply(*objects, namespace=namespace)
+        host.apply(*objects, namespace=namespace)
         return install("vc", namespace, tmp_path, "--values", written(values, tmp_path))
 
     yield make

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from tests.e2e.tenancy import (
     host_kubectl,
     install,
     pod,
+    point,
     remove,
     shell,
     uninstall,
@@ -84,8 +84,7 @@ def test_a_move_to_a_store_outside_of_the_pod_keeps_objects_and_running_pods(
     working: Release, tmp_path: Path, store: str
 ) -> None:
     with replicas.stored(store) as (values, beside):
-        if beside:
-            working.host.apply(*beside, namespace=working.namespace)
+        working.host.apply(*beside, namespace=working.namespace)
         # Kubernetes does not let a StatefulSet lose its claims; one that is made anew takes the pod over.
         working.on_host("delete", "statefulset", working.name, "--cascade=orphan")
         moved(working, tmp_path, values)
@@ -158,14 +157,10 @@ def test_a_cluster_whose_namespace_is_gone_comes_back_with_its_objects_and_crede
     order = ("--set", "controlPlane.backingStore.restore.id=back")
     helm("install", working.name, str(CHART), "--namespace", working.namespace, *order)
     bring(working, file)
-    rollout = ("rollout", "status", f"statefulset/{working.name}", "--timeout=200s")
-    working.host("--namespace", working.namespace, *rollout, timeout=230)
-
     # The old kubeconfig, which names an address that the host may have given to somebody else.
-    address = working.host.get("service", working.name, "--namespace", working.namespace)["spec"]["clusterIP"]
-    config = working.tenant.kubeconfig
-    config.write_text(re.sub(r"server: \S+", f"server: https://{address}", config.read_text()))
-    eventually(lambda: working.tenant("get", "--raw", "/readyz"))
+    point(working.tenant.kubeconfig, working.host, working.name, working.namespace)
+    ready(working)
+
     # Pods ended with the namespace; controllers make them anew.
     assert lasting(objects(working)) == lasting(before)
     kubectl = working.tenant.within(SPACE)
