@@ -296,6 +296,10 @@ class Reflector:
                 return "unauthorized"
             case Forbidden():
                 return "forbidden"
+            case ServerError() if streamed and self.version is None:
+                # Also what a server says whose etcd does not report progress, inside of a stream that began well.
+                self._pages_only = True
+                return "unsupported"
             case ServerError():
                 return "error"
             case Gone():

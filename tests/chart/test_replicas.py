@@ -55,6 +55,15 @@ def test_one_of_several_gives_its_lease_back_and_answers_on_until_others_are_ask
     assert not [flag for flag in alone.container("apiserver")["command"] if flag.startswith("--shutdown-delay")]
 
 
+def test_a_database_behind_several_pods_is_asked_for_consistent_lists():
+    def told(values: Object) -> list[str]:
+        return [flag for flag in render(values).container("store")["command"] if "emulated" in flag]
+
+    assert told(replicas(2)) == ["--emulated-etcd-version=3.5.12"]
+    assert told(replicas(1)) == []
+    assert told({}) == []
+
+
 def test_several_need_no_more_rights_on_the_host():
     assert render(replicas()).get("Role", "vc-alpha") == render(replicas(1)).get("Role", "vc-alpha")
 

@@ -126,6 +126,13 @@ def test_nothing_acknowledged_is_lost_when_pods_of_the_control_plane_end_one_aft
     assert writer.lost() == []
 
 
+def test_a_list_shows_what_was_acknowledged_by_whichever_api_server(pair: Release, kubectl: Kubectl) -> None:
+    both_are_ready(pair)
+    for number in range(20):  # kube-proxy chooses one of the API servers each time
+        kubectl("create", "configmap", f"acknowledged-{number}")
+        assert f"acknowledged-{number}" in kubectl.names("configmaps")
+
+
 def test_the_api_and_an_embedded_dns_server_have_the_ready_pods_as_endpoints(pair: Release, form: Form) -> None:
     both_are_ready(pair)
     wanted_ips = sorted(item["status"]["podIP"] for item in pods(pair))

@@ -50,10 +50,14 @@ class Writer(threading.Thread):
     def lost(self) -> list[str]:
         """What was acknowledged and is not there, as words."""
         there = {item["metadata"]["name"]: item for item in self._kubectl.items("configmaps")}
-        counts = {name: int(there[name]["data"]["COUNT"]) for name in self.counted if name in there}
+        counts = {name: int(there[name]["data"]["COUNT"]) for name in self.made & there.keys()}
         return [
             *(f"{name} is gone" for name in sorted(self.made - there.keys())),
-            *(f"{name} is {counts[name]}, not {count}" for name, count in self.counted.items() if counts[name] < count),
+            *(
+                f"{name} is {found}, not {self.counted[name]}"
+                for name, found in counts.items()
+                if found < self.counted.get(name, 0)
+            ),
         ]
 
     def longest_silence(self, meanwhile: Callable[[], bool]) -> float:

@@ -78,7 +78,8 @@ class Process:
 class ApiServer:
     """kube-apiserver with its store. `kubeconfig` is that of a cluster admin; `ca` signs further identities.
 
-    `flags` are appended to kube-apiserver's own. Started without waiting; call `wait_ready` before use.
+    `flags` are appended to kube-apiserver's own. `database` is a folder that several servers share, each with a kine of its own as
+    in several pods. Started without waiting; call `wait_ready` before use.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class ApiServer:
         store: Literal["etcd", "kine"],
         service_cidr: str = "10.96.0.0/16",
         flags: Sequence[str] = (),
+        database: Path | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -97,7 +99,8 @@ class ApiServer:
         self.url = f"https://127.0.0.1:{port}"
         self.store_url = f"http://127.0.0.1:{store_port}"
         self.kubeconfig = self.kubeconfig_for("admin", groups=("system:masters",))
-        self.store = Process(_STORES[store](folder / "store", self.store_url), folder / "store.log")
+        stored = _STORES[store](database or folder / "store", self.store_url)
+        self.store = Process([*stored, *_chart_flags_of_several(database)], folder / "store.log")
         certificate, key = self.ca.issue("kube-apiserver", hosts=("127.0.0.1", "localhost"))
         kubelet_certificate, kubelet_key = self.ca.issue("sublet:kubelet-client")
         self.server = Process(
@@ -272,6 +275,11 @@ def _chart_tuning() -> str:
     """The parameters of the chart's own data source."""
     (found,) = re.findall(r'\$tuning := "([^"]+)"', _STORE_TEMPLATE.read_text())
     return str(found)
+
+
+def _chart_flags_of_several(database: Path | None) -> list[str]:
+    """What the chart adds for a kine that is not the only one."""
+    return re.findall(r"- (--emulated-etcd-version=\S+)", _STORE_TEMPLATE.read_text()) if database else []
 
 
 _STORES = {"etcd": _etcd, "kine": _kine}

@@ -130,6 +130,11 @@ command:
   - --{{ $flag }}={{ $file }}
   {{- end }}
   {{- end }}
+  {{- if gt (int .Values.controlPlane.statefulSet.highAvailability.replicas) 1 }}
+  # Of what others write it learns a second later, and answers as if it knew. An API server that takes it for an etcd without reports of
+  # progress reads consistent lists from the database instead of its cache.
+  - --emulated-etcd-version=3.5.12
+  {{- end }}
   {{- with $chosen.extraArgs }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -230,6 +230,26 @@ async def test_a_server_without_watch_list_is_remembered_for_all_kinds() -> None
     assert sum("sendInitialEvents" in query for query in world.queries) == 1
 
 
+async def test_a_server_whose_store_reports_no_progress_is_listed_in_pages_at_once() -> None:
+    def handler(request: Request) -> Answer:
+        if "sendInitialEvents" in request.query:
+            return Stream([event("ERROR", failure(500, "InternalError"))])
+        return paged(request)
+
+    world = World(handler=handler)
+    ending = await world.reflector.session()
+    assert (ending.reason, world.reflector.pause(ending)) == ("unsupported", 0.0)
+    assert await world.session() == "ended"
+    assert world.sink.names == ["a", "b", "c"]
+
+
+async def test_a_server_that_can_list_in_neither_way_is_left_alone_for_a_while() -> None:
+    world = World(handler=lambda _: refusal(500, "InternalError"))
+    await world.session()
+    ending = await world.reflector.session()
+    assert (ending.reason, world.reflector.pause(ending) > 0) == ("error", True)
+
+
 async def test_the_change_to_pages_takes_no_pause() -> None:
     world = World(handler=paged)
     assert world.reflector.pause(await world.reflector.session()) == 0.0
