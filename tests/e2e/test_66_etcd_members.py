@@ -108,6 +108,26 @@ def test_members_that_were_taken_out_first_can_be_left_away(grown: Grown, kubect
     resize(release, grown.folder, 1)
     etcd_members.whole(release, 1, folder)
     assert "kept" in eventually(lambda: kubectl.names("configmaps"), patience=120)
+    resize(release, grown.folder, 3)
+    etcd_members.whole(release, 3, folder)
+
+
+def test_two_of_five_members_may_lose_their_data_at_once(lab: None, tmp_path: Path) -> None:
+    namespace, host = f"five-{uuid.uuid4().hex[:6]}", host_kubectl()
+    try:
+        release = install("vc", namespace, tmp_path, "--values", written(etcd_members.values(5), tmp_path))
+        with release.tenant_namespace("kept") as space:
+            etcd_members.whole(release, 5, tmp_path)
+            with Writer(release.tenant.within(space)) as writer:
+                more(writer)
+                for member in ("vc-etcd-0", "vc-etcd-3"):
+                    etcd_members.lose(release, member)
+                more(writer)
+                etcd_members.whole(release, 5, tmp_path)
+                more(writer)
+            assert writer.lost() == []
+    finally:
+        remove(host, "vc", namespace)
 
 
 def resize(release: Release, folder: Path, members: int) -> None:
