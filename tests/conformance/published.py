@@ -15,17 +15,35 @@ FILE = Path(__file__).with_name("results.json")
 _ORDER = (HOST, DEFAULT)
 
 
+Summary = dict[str, dict[str, dict[str, str]]]
+"""`targets`: what each stood on. `specs`: how each ended, by target."""
+
+
 def write() -> int:
-    """Puts the results of all targets that ran on this machine into the repository; returns the exit code."""
+    """Puts the results of all targets that ran on this machine into the repository, and leaves those of others; returns the exit code."""
     folders = [path.parent for path in targets.BUILD.glob("*/about.json") if path.parent.name != "subset"]
     names = sorted((path.name for path in folders), key=lambda name: (name not in _ORDER, name != HOST, name))
     known = {name: results.load(Target(name=name).results) for name in names}
     about = {name: json.loads((Target(name=name).folder / "about.json").read_text()) for name in names}
-    FILE.write_text(json.dumps(summary(known, about), indent=1) + "\n")
+    FILE.write_text(json.dumps(merged(json.loads(FILE.read_text()), summary(known, about)), indent=1) + "\n")
     return 0
 
 
-def summary(known: Mapping[str, Outcomes], about: Mapping[str, Mapping[str, str]]) -> dict[str, object]:
+def merged(before: Summary, new: Summary) -> Summary:
+    """Both, where a target of the new one replaces all that was known of it."""
+    specs = {
+        spec: {target: word for target, word in ends.items() if target not in new["targets"]}
+        for spec, ends in before["specs"].items()
+    }
+    for spec, ends in new["specs"].items():
+        specs[spec] = {**specs.get(spec, {}), **ends}
+    return {
+        "targets": {**before["targets"], **new["targets"]},
+        "specs": {spec: specs[spec] for spec in sorted(specs) if specs[spec]},
+    }
+
+
+def summary(known: Mapping[str, Outcomes], about: Mapping[str, Mapping[str, str]]) -> Summary:
     """What is published: for each target what it stood on, and for each spec how it ended on each target."""
     specs = sorted({name for outcomes in known.values() for name in outcomes})
     return {

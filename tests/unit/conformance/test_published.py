@@ -47,6 +47,22 @@ def test_a_summary_of_several_commits_counts_their_specs() -> None:
     assert summary["targets"] == {"host": {"Sublet": "y (2), x (1)"}}
 
 
+def test_what_ran_on_another_machine_stays_published() -> None:
+    before = {
+        "targets": {"host": {"date": "x"}, "default": {"date": "x"}},
+        "specs": {"a": {"host": "passed", "default": "failed"}, "b": {"default": "passed"}},
+    }
+    new = {
+        "targets": {"default": {"date": "y"}, "mine": {"date": "y"}},
+        "specs": {"a": {"default": "passed", "mine": "passed"}},
+    }
+
+    assert published.merged(before, new) == {
+        "targets": {"host": {"date": "x"}, "default": {"date": "y"}, "mine": {"date": "y"}},
+        "specs": {"a": {"host": "passed", "default": "passed", "mine": "passed"}},
+    }
+
+
 def test_the_page_counts_per_group_and_target() -> None:
     lines = generate_conformance.page(RESULTS, REASONS).splitlines()
 
