@@ -36,8 +36,8 @@ pass, the machine cannot do; what it passes and a virtual cluster does not, is o
 - **host** is the bare lab: two nodes, everything of the release below, built from source.
 - **default** is the chart with default values in a host namespace without Pod Security; the suite runs as the tenant's administrator. Such
   a cluster shows the nodes that run its pods, so one pod is kept on each node of the lab: conformance supposes two.
-- **real-nodes** has the host's real nodes and a scheduler of its own ([values](../tests/conformance/real-nodes.yaml)). So far only those specs
-  were run there that default does not pass, and all of scheduling.
+- **real-nodes** has the host's real nodes and a scheduler of its own ([values](../tests/conformance/real-nodes.yaml)). So far
+  only those specs were run there that default does not pass, and all of scheduling.
 
 The suite (`e2e.test`, `ginkgo`) is built from the modules of the release of the control planes. Its images are made from source or
 from Debian packages and carry the references that the suite asks for ([catalogue](../lab/catalogue.py)). Specs that may run side by

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from syncer.engine.executor import Executor, NameTaken
+from syncer.engine.futile import Futile, patch_in
 from syncer.engine.index import Index
 from syncer.engine.metrics import Metrics
 from syncer.engine.planner import Planner
@@ -26,7 +27,7 @@ from syncer.kube.errors import ApiError, Conflict, Forbidden, Invalid, KubeError
 from syncer.kube.resource import Resource
 from syncer.kube.watch import reflect
 from syncer.names import KIND, MANAGED_BY, TOKEN, Key, Object, identify
-from syncer.plan.actions import Action, Attempt, Delete, Later, Patch, Side, Warn
+from syncer.plan.actions import Action, Delete, Later, Side, Warn
 from syncer.plan.pods import is_finished
 from syncer.rules.context import Context
 from syncer.rules.metadata import MetadataRules
@@ -93,7 +94,7 @@ class Engine:
             translate=partial(to_virtual_text, context=self.context),
         )
         self._news: dict[Key, tuple[float, Side]] = {}
-        self._futile: dict[Key, tuple[str, str]] = {}
+        self._futile = Futile(self._versions)
         self.leading = asyncio.Event()
         """Set by whoever lets this engine work: of several replicas only one does, the others watch."""
         self.started = asyncio.Event()
@@ -252,22 +253,16 @@ class Engine:
     async def _bring_up(self, key: Key) -> bool:
         """Plans a key and carries the plan out; returns whether there was anything to do."""
         async with self.queue.alone(key):
-            before = self._versions(key)
-            actions = self.planner.plan(key)
-            if self._futile.get(key) == before:
-                # The same patch on the same two objects changed nothing last time: a server refuses it, or insists on its own value.
-                actions = [action for action in actions if not _is_patch(action)]
+            planned = self.planner.plan(key)
+            actions = self._futile.without(key, planned)
             for action in actions:
                 await self._executor.run(key, action)
-            after = self._versions(key)
-            acted = [action for action in actions if not isinstance(action, Later)]
-            patched = bool(acted) and all(map(_is_patch, acted))
-            if patched and after == before:
-                self._futile[key] = before
-            elif patched or after == _NOWHERE:
-                self._futile.pop(key, None)
+            if any(map(patch_in, actions)):
+                self._futile.learn(key, planned, self.planner.plan(key))
+            elif self._versions(key) == _NOWHERE:
+                self._futile.forget(key)
             self.planner.gone.pop(key, None)
-            return bool(acted)
+            return any(not isinstance(action, Later) for action in actions)
 
     def _versions(self, key: Key) -> tuple[str, str]:
         virtual, host = self.world.virtual.get(key.rule), self.world.host.get(key.rule)
@@ -308,10 +303,11 @@ class Engine:
         for number, key in enumerate(self._all_keys()):
             if number % _COMPARE_SLICE == 0:
                 await asyncio.sleep(0)
-            if self.queue.is_pending(key) or self._futile.get(key) == self._versions(key):
+            if self.queue.is_pending(key):
                 continue
             try:
-                actions = [action for action in self.planner.plan(key) if not isinstance(action, Later | Warn)]
+                planned = self._futile.without(key, self.planner.plan(key))
+                actions = [action for action in planned if not isinstance(action, Later | Warn)]
             except Exception:
                 self.queue.add(key)  # where it will be counted and backed off
                 continue
@@ -326,10 +322,6 @@ class Engine:
         log.info("corrected", extra={"object": str(key), "actions": [type(action).__name__ for action in actions]})
         if any(isinstance(action, Delete) and action.side is Side.HOST for action in actions):
             self.metrics.orphans.labels(key.rule).inc()
-
-
-def _is_patch(action: Action) -> bool:
-    return isinstance(action.action if isinstance(action, Attempt) else action, Patch)
 
 
 def _by_name(rule: str, obj: Object) -> Key:

@@ -183,7 +183,9 @@ def test_something_new_runs_and_goes(upgraded: tuple[Old, str, str]) -> None:
     kubectl = old.kubectl
     kubectl.apply(pod("new", web()), service("new", app="new"))
     kubectl.ready("new")
-    eventually(lambda: kubectl.execute(page(kubectl), "curl -s --max-time 2 http://new/hostname") == "new")
+    # CoreDNS asks an API server that was away again after up to a minute: client-go's pauses grow until two minutes went well.
+    answered = lambda: kubectl.execute(page(kubectl), "curl -s --max-time 2 http://new/hostname") == "new"  # noqa: E731
+    eventually(answered, patience=120)
     address = kubectl.get("service", "new")["spec"]["clusterIP"]
     there = old.release.host.get("service", f"new-x-{SPACE}-x-vc", "--namespace", old.release.namespace)
     kubectl("delete", "pod/new", "service/new")

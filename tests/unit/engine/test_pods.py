@@ -68,6 +68,42 @@ async def test_a_pod_costs_one_create_on_the_host_and_comes_back_bound_and_runni
         assert it.mine("pods")["status"]["podIP"] == "10.1.2.3"
 
 
+def older(_: str, obj: dict[str, Any]) -> dict[str, Any]:
+    """An API server that does not know a field of a pod's status."""
+    status = {name: value for name, value in obj.get("status", {}).items() if name != "resources"}
+    return {**obj, "status": status}
+
+
+async def test_what_an_older_api_server_drops_of_a_status_is_not_written_again():
+    async with engine_of() as it:
+        it.virtual.mutate = older
+        await running(it)
+        run(it, {**STARTED, "resources": {"requests": {"cpu": "1"}}})
+        await it.settle()
+        assert await it.engine.compare() == 0
+        reported = it.virtual.said.count("patch pods/web/status")
+        run(it, {**STARTED, "podIP": "10.1.2.4", "resources": {"requests": {"cpu": "2"}}})
+        await it.settle()
+        assert await it.engine.compare() == 0
+        assert it.virtual.said.count("patch pods/web/status") == reported + 1
+        assert it.mine("pods")["status"]["podIP"] == "10.1.2.4"
+
+
+async def test_a_pod_whose_status_is_dropped_in_part_follows_its_namespace():
+    async with engine_of() as it:
+        it.virtual.mutate = older
+        it.virtual.put("namespaces", {"metadata": {"name": SPACE, "labels": {"env": "dev"}}})
+        await running(it)
+        run(it, {**STARTED, "resources": {"requests": {"cpu": "1"}}})
+        await it.settle()
+        await it.engine.compare()
+        await it.settle()
+        it.virtual.change("namespaces", "", SPACE, {"metadata": {"labels": {"env": "prod"}}})
+        await it.settle()
+        assert "prod" in it.theirs("pods")["metadata"]["labels"].values()
+        assert await it.engine.compare() == 0
+
+
 async def test_nothing_is_written_to_the_virtual_pod_before_the_kubelet_spoke():
     async with engine_of() as it:
         it.virtual.put("pods", pod())
