@@ -5,7 +5,9 @@ The control planes of older versions are built the first time, which takes a qua
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from lab import catalogue, commands, toolchain
+from syncer.engine.sync import COMPARE_EVERY
 from tests.e2e import every_kind, processes
 from tests.e2e.agreement import differing
 from tests.e2e.objects import plain, service, workload
@@ -194,9 +197,19 @@ def test_something_new_runs_and_goes(upgraded: tuple[Old, str, str]) -> None:
     becomes(old.on_host, lambda: pods_on_host(old.release))
 
 
+def test_pods_follow_the_labels_of_their_namespace(upgraded: tuple[Old, str, str]) -> None:
+    old, version, _ = upgraded
+    old.release.tenant("label", "--overwrite", "namespace", SPACE, f"seen={version}")
+    on_host = ("pod", f"{page(old.kubectl)}-x-{SPACE}-x-vc", "--namespace", old.release.namespace)
+    eventually(lambda: version in old.release.host.get(*on_host)["metadata"]["labels"].values())
+
+
 def test_both_sides_agree_and_nothing_had_to_be_corrected(upgraded: tuple[Old, str, str]) -> None:
     old, _, _ = upgraded
     becomes({}, lambda: differing(old.release, old.kubectl))
+    (syncer,) = (it for it in processes.statuses(processes.pod_of(old.release)) if it["name"] == "syncer")
+    started = dt.datetime.fromisoformat(syncer["state"]["running"]["startedAt"])
+    time.sleep(max(0.0, COMPARE_EVERY + 5 - (dt.datetime.now(dt.UTC) - started).total_seconds()))
     proxy = f"/api/v1/namespaces/{old.release.namespace}/pods/{old.release.pod}:8080/proxy/metrics"
     figures = [line for line in old.release.host("get", "--raw", proxy).splitlines() if not line.startswith("#")]
 
