@@ -257,7 +257,8 @@ class Engine:
             actions = self._futile.without(key, planned)
             for action in actions:
                 await self._executor.run(key, action)
-            if any(map(patch_in, actions)):
+            # What others wrote meanwhile is news, and no answer to what was sent.
+            if any(map(patch_in, actions)) and key not in self._news:
                 self._futile.learn(key, planned, self.planner.plan(key))
             elif self._versions(key) == _NOWHERE:
                 self._futile.forget(key)

@@ -104,6 +104,24 @@ async def test_a_pod_whose_status_is_dropped_in_part_follows_its_namespace():
         assert await it.engine.compare() == 0
 
 
+async def test_a_status_that_the_tenant_overwrites_while_it_is_written_is_put_right():
+    async with engine_of() as it:
+        await running(it)
+
+        def meanwhile(_: str, obj: dict[str, Any]) -> dict[str, Any]:
+            it.host.mutate = lambda _, unchanged: unchanged
+            it.virtual.change("pods", SPACE, "web", {"status": {"podIP": "10.9.9.9"}})
+            it.virtual.tell()
+            return obj
+
+        it.virtual.change("pods", SPACE, "web", {"metadata": {"labels": {"app": "other"}}})
+        run(it, {**STARTED, "podIP": "10.1.2.4"})
+        it.host.mutate = meanwhile
+        await it.settle()
+        assert it.theirs("pods")["metadata"]["labels"]["app"] == "other"
+        assert it.mine("pods")["status"]["podIP"] == "10.1.2.4"
+
+
 async def test_nothing_is_written_to_the_virtual_pod_before_the_kubelet_spoke():
     async with engine_of() as it:
         it.virtual.put("pods", pod())
