@@ -13,7 +13,6 @@ from syncer.plan.actions import Action, Attempt, Patch
 
 Versions = tuple[str, str]
 """resourceVersions of the virtual and the host object, "" for one that is not there."""
-_NOWHERE = ("", "")
 
 
 class Futile:
@@ -25,8 +24,11 @@ class Futile:
 
     def without(self, key: Key, actions: Sequence[Action]) -> list[Action]:
         """The actions that are worth the while."""
-        versions, vain = self._known.get(key, (_NOWHERE, []))
-        return [action for action in actions if action not in vain or versions != self._versions(key)]
+        versions, vain = self._known.get(key, (None, []))
+        if versions != self._versions(key):
+            self._known.pop(key, None)  # these objects do not come back
+            return list(actions)
+        return [action for action in actions if action not in vain]
 
     def learn(self, key: Key, planned: Sequence[Action], again: Sequence[Action]) -> None:
         """`planned` was carried out, `again` is what a plan wants after that: what is in both was in vain."""
@@ -35,10 +37,6 @@ class Futile:
             self._known[key] = (self._versions(key), vain)
         else:
             self._known.pop(key, None)
-
-    def forget(self, key: Key) -> None:
-        """Both objects are gone."""
-        self._known.pop(key, None)
 
 
 def patch_in(action: Action) -> Patch | None:

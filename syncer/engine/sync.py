@@ -40,7 +40,6 @@ log = logging.getLogger(__name__)
 WORKERS = 24
 COMPARE_EVERY = 60.0
 _COMPARE_SLICE = 20
-_NOWHERE = ("", "")
 
 OWN_VIRTUAL = (
     Resource("", "v1", "namespaces", "Namespace", namespaced=False),
@@ -260,8 +259,6 @@ class Engine:
             # What others wrote meanwhile is news, and no answer to what was sent.
             if any(map(patch_in, actions)) and key not in self._news:
                 self._futile.learn(key, planned, self.planner.plan(key))
-            elif self._versions(key) == _NOWHERE:
-                self._futile.forget(key)
             self.planner.gone.pop(key, None)
             return any(not isinstance(action, Later) for action in actions)
 

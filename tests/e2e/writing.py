@@ -50,14 +50,11 @@ class Writer(threading.Thread):
     def lost(self) -> list[str]:
         """What was acknowledged and is not there, as words."""
         there = {item["metadata"]["name"]: item for item in self._kubectl.items("configmaps")}
-        counts = {name: int(there[name]["data"]["COUNT"]) for name in self.made & there.keys()}
+        counts = {name: int(there[name]["data"]["COUNT"]) for name in self.counted if name in there}
+        counted = self.counted.items()
         return [
             *(f"{name} is gone" for name in sorted(self.made - there.keys())),
-            *(
-                f"{name} is {found}, not {self.counted[name]}"
-                for name, found in counts.items()
-                if found < self.counted.get(name, 0)
-            ),
+            *(f"{name} is {counts[name]}, not {count}" for name, count in counted if counts.get(name, count) < count),
         ]
 
     def longest_silence(self, meanwhile: Callable[[], bool]) -> float:

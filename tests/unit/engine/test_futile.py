@@ -38,9 +38,10 @@ def test_news_that_came_while_a_patch_was_sent_is_not_in_vain() -> None:
 
 
 def test_what_was_refused_is_not_tried_again() -> None:
-    futile = Futile(lambda _: ("1", "1"))
+    versions = ["1", "1"]
+    futile = Futile(lambda _: (versions[0], versions[1]))
     refused = Attempt(action=patch({"spec": {}}), otherwise=())
     futile.learn(KEY, [refused], [refused])
     assert futile.without(KEY, [refused]) == []
-    futile.forget(KEY)
+    versions[:] = "", ""
     assert futile.without(KEY, [refused]) == [refused]
